@@ -1,0 +1,69 @@
+"""The public URLs of a room, built in one place from one base."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlencode
+
+import attrs
+
+from streamhub.model.names import RoomKey
+
+
+@attrs.frozen
+class Base:
+    """Where clients reach us: ``http`` or ``https`` and ``host[:port]``, no path."""
+
+    scheme: str
+    host: str
+
+    @property
+    def http(self) -> str:
+        """The base of pages and REST, without a slash at the end."""
+        return f"{self.scheme}://{self.host}"
+
+    @property
+    def ws(self) -> str:
+        """The base of WebSockets, without a slash at the end."""
+        return f"{'wss' if self.scheme == 'https' else 'ws'}://{self.host}"
+
+
+@attrs.frozen
+class RoomUrls:
+    """Every URL of one room, as strings."""
+
+    base: Base
+    key: RoomKey
+
+    def _path(self, head: str, tail: str = "") -> str:
+        return f"{self.base.http}/{head}/{quote(self.key.app)}/{quote(self.key.room)}{tail}"
+
+    @property
+    def mjpeg(self) -> str:
+        return self._path("live", "/mjpeg")
+
+    @property
+    def frame(self) -> str:
+        return self._path("live", "/frame.jpg")
+
+    @property
+    def play(self) -> str:
+        return self._path("play")
+
+    @property
+    def embed(self) -> str:
+        return self._path("embed")
+
+    @property
+    def viewer_ws(self) -> str:
+        return f"{self.base.ws}/live/ws?{urlencode({'app': self.key.app, 'room': self.key.room})}"
+
+    @property
+    def ingest_ws(self) -> str:
+        return f"{self.base.ws}/ingest/ws?{urlencode({'app': self.key.app, 'room': self.key.room})}"
+
+    @property
+    def iframe(self) -> str:
+        return (
+            f'<iframe src="{self.embed}" width="640" height="360" frameborder="0" '
+            'allow="autoplay; fullscreen; camera; microphone" allowfullscreen></iframe>'
+        )

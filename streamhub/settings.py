@@ -1,0 +1,276 @@
+"""Every setting: its name, default, meaning and check. Read by ``main`` and ``cli`` alone; values are passed on.
+
+Sources, strongest first: the environment (``STREAMHUB_HTTP_BIND``), then ``streamhub.toml`` (``http_bind``), then
+the default. Unknown names are errors with a suggestion, so that a typing mistake never goes unnoticed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+from urllib.parse import urlsplit
+
+import attrs
+
+from streamhub.errors import ConfigError
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+PREFIX = "STREAMHUB_"
+# The original's names, and names people guess: what to use instead.
+RENAMED = {
+    "PORT": "http_bind",
+    "HOST": "http_bind",
+    "API_TOKEN": "admin_token",
+    "DOMAIN": "public_url",
+    "SITE_ADDRESS": "public_url",
+    "PUBLIC_BASE_URL": "public_url",
+    "RTMP_PUBLIC_HOST": "public_rtmp_url",
+    "JWT_SECRET": "admin_token",
+    "APP_URL": "public_url",
+    "DATA": "data_dir",
+}
+
+
+@attrs.frozen
+class Bind:
+    """One place to listen: ``host`` and ``port`` (0 = a free one), or the ``path`` of a Unix socket."""
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    words = [w.strip() for w in text.split(",") if w.strip()]
+    nets: list[Network] = []
+    for word in words:
+        if word == "private":
+            nets += map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"))
+        else:
+            nets.append(ipaddress.ip_network(word, strict=False))
+    return tuple(nets)
+
+
+def _binds(text: str) -> tuple[Bind, ...]:
+    if text == "off":
+        return ()
+    out = []
+    for word in (w.strip() for w in text.split(",")):
+        if word.startswith("unix:") and len(word) > len("unix:"):
+            out.append(Bind(path=word[len("unix:") :]))
+            continue
+        match = re.fullmatch(r"(\[[0-9a-fA-F:.%]+\]|[^:\[\]\s]+):(\d{1,5})", word)
+        if not match or int(match[2]) > 65535:
+            raise ValueError("expected HOST:PORT, [IPV6]:PORT or unix:PATH, several by comma")
+        out.append(Bind(host=match[1].strip("[]"), port=int(match[2])))
+    return tuple(out)
+
+
+def _http_binds(text: str) -> tuple[Bind, ...]:
+    binds = _binds(text)
+    if not binds:
+        raise ValueError("expected at least one address: the server is reached through it")
+    return binds
+
+
+def _url(*schemes: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        parts = urlsplit(text)
+        if parts.scheme not in schemes or not parts.hostname or parts.query or parts.fragment or parts.username:
+            raise ValueError(f"expected {' or '.join(f'{s}://host' for s in schemes)}, without user, query or fragment")
+        if parts.path not in ("", "/") and "rtmp" not in parts.scheme:
+            raise ValueError("expected no path: StreamHub answers at the root of its host")
+        return text.rstrip("/")
+
+    return check
+
+
+def _port(text: str) -> int:
+    if not re.fullmatch(r"\d{1,5}", text) or int(text) > 65535:
+        raise ValueError("expected a port, 0 to 65535 (0 = a free one)")
+    return int(text)
+
+
+def _choice(*words: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"expected one of: {', '.join(words)}")
+        return text
+
+    return check
+
+
+def _admin_token(text: str) -> str:
+    if not re.fullmatch(r"sk_[A-Za-z0-9_-]{29,200}", text):
+        raise ValueError("expected 'sk_' and letters, digits, '_' or '-', 32 characters or more in all")
+    return text
+
+
+def _secret(least: int) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if len(text) < least:
+            raise ValueError(f"expected {least} characters or more")
+        return text
+
+    return check
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    words = tuple(w.strip().rstrip("/") for w in text.split(",") if w.strip())
+    for word in words:
+        if word != "*" and not re.fullmatch(r"https?://[^/\s]+", word):
+            raise ValueError("expected '*' or origins such as https://ha.example, several by comma")
+    return words
+
+
+def _file(text: str) -> Path:
+    path = Path(text)
+    if not path.is_file():
+        raise ValueError("no such file")
+    return path
+
+
+def _setting(default: str, parse: Callable[[str], Any], doc: str, *, secret: bool = False) -> Any:
+    return attrs.field(metadata={"default": default, "parse": parse, "doc": doc, "secret": secret})
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """The checked values. An empty text means unset and takes the default."""
+
+    data_dir: Path = _setting("data", Path, "Folder of the database, the keys and the admin token.")
+    http_bind: tuple[Bind, ...] = _setting(
+        "127.0.0.1:3020", _http_binds, "Where HTTP listens: HOST:PORT or unix:PATH, several by comma. Port 0 = a free one."
+    )
+    rtmp_bind: tuple[Bind, ...] = _setting(
+        "127.0.0.1:1935", _binds, "Where RTMP listens; 'off' disables it. Checked now, used once RTMP lands."
+    )
+    tls_cert: Path | None = _setting("", _file, "Certificate chain (PEM); with tls_key, HTTP speaks TLS.")
+    tls_key: Path | None = _setting("", _file, "Private key (PEM) of tls_cert.")
+    trusted_proxies: tuple[Network, ...] = _setting(
+        "127.0.0.0/8,::1",
+        _networks,
+        "Networks whose X-Forwarded-* and Forwarded headers are believed. Peers of a Unix socket always are.",
+    )
+    outbound_allow: tuple[Network, ...] = _setting(
+        "private", _networks, "Networks beyond the public internet that pulls and callbacks may reach ('private' = RFC 1918 and ULA)."
+    )
+    public_url: str | None = _setting("", _url("http", "https"), "Base of every URL we hand out; unset: taken from the request.")
+    public_ws_url: str | None = _setting("", _url("ws", "wss"), "LiveKit's WebSocket as clients reach it; unset: derived.")
+    public_rtmp_url: str | None = _setting("", _url("rtmp", "rtmps"), "RTMP server as encoders reach it; unset: derived.")
+    cors_origins: tuple[str, ...] = _setting(
+        "", _origins, "Origins whose pages may call the REST API from a browser: '*', or a list. Unset: none."
+    )
+    admin_token: str | None = _setting(
+        "", _admin_token, "A fixed admin API token (sk_…, 32 characters or more); unset: one is made on first run.", secret=True
+    )
+    metrics_token: str | None = _setting(
+        "", _secret(16), "Bearer token for /metrics; unset: any API token with the right 'read' and global scope.", secret=True
+    )
+    livekit_url: str | None = _setting("", _url("ws", "wss", "http", "https"), "An external LiveKit server; unset: a managed one.")
+    livekit_api_key: str | None = _setting("", _secret(3), "API key of that server; unset: made on first run.")
+    livekit_api_secret: str | None = _setting("", _secret(16), "API secret of that server; unset: made on first run.", secret=True)
+    livekit_binary: str | None = _setting("", str, "Path of livekit-server; unset: looked for on PATH. Used once LiveKit lands.")
+    rtc_udp_port: int = _setting("7882", _port, "UDP port of the managed LiveKit's media (0 = a free one).")
+    rtc_tcp_port: int = _setting("7881", _port, "TCP port of the managed LiveKit's media (0 = a free one).")
+    media_address: str = _setting("auto", str, "Address the managed LiveKit announces for media.")
+    ingress: str = _setting("builtin", _choice("builtin", "livekit"), "Who takes RTMP, WHIP and URL in.")
+    egress: str = _setting("builtin", _choice("builtin", "livekit"), "Who makes HLS.")
+    log_level: str = _setting("info", _choice("debug", "info", "warning", "error"), "Least severe log line shown.")
+    log_format: str = _setting("auto", _choice("auto", "text", "json"), "'auto': text in a terminal, JSON otherwise.")
+    sources: Mapping[str, str] = attrs.field(factory=dict)
+    texts: Mapping[str, str] = attrs.field(factory=dict)
+
+
+def setting_names() -> list[str]:
+    """Names of all settings, as in ``streamhub.toml``."""
+    return [a.name for a in attrs.fields(Settings) if "parse" in a.metadata]
+
+
+def describe(settings: Settings) -> list[dict[str, str]]:
+    """One row a setting: name, env, value (secrets masked), source, default, doc."""
+    rows = []
+    for a in attrs.fields(Settings):
+        if "parse" not in a.metadata:
+            continue
+        text = settings.texts[a.name]
+        rows.append(
+            {
+                "name": a.name,
+                "env": PREFIX + a.name.upper(),
+                "value": "***" if text and a.metadata["secret"] else text,
+                "source": settings.sources[a.name],
+                "default": a.metadata["default"],
+                "doc": a.metadata["doc"],
+            }
+        )
+    return rows
+
+
+def load_settings(env: Mapping[str, str], config: Path | None = None) -> Settings:
+    """Settings from the environment over ``config`` (or ``./streamhub.toml`` if it exists). Raises ConfigError."""
+    given: dict[str, tuple[str, str]] = {}
+    if config is None and Path("streamhub.toml").is_file():
+        config = Path("streamhub.toml")
+    if config is not None:
+        given |= {name: (text, str(config)) for name, text in _read_toml(config).items()}
+    for key, text in env.items():
+        if key.startswith(PREFIX) and text != "":
+            name = key[len(PREFIX) :].lower()
+            _known(name, shown=key, as_env=True)
+            given[name] = (text, key)
+    return _build(given)
+
+
+def _build(given: Mapping[str, tuple[str, str]]) -> Settings:
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    texts: dict[str, str] = {}
+    for a in attrs.fields(Settings):
+        if "parse" not in a.metadata:
+            continue
+        text, source = given.get(a.name, (a.metadata["default"], "default"))
+        try:
+            values[a.name] = a.metadata["parse"](text) if text != "" else (() if a.name == "cors_origins" else None)
+        except ValueError as exc:
+            shown = "***" if a.metadata["secret"] else repr(text)
+            raise ConfigError(f"setting {a.name} ({source}) is {shown}: {exc}", hint=a.metadata["doc"]) from None
+        sources[a.name], texts[a.name] = source, text
+    settings = Settings(**values, sources=sources, texts=texts)
+    for one, other in (("tls_cert", "tls_key"), ("livekit_api_key", "livekit_api_secret")):
+        if (values[one] is None) != (values[other] is None):
+            raise ConfigError(f"settings {one} and {other} go together: set both or neither")
+    return settings
+
+
+def _read_toml(path: Path) -> dict[str, str]:
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+        raise ConfigError(f"cannot read {path}: {exc}", hint="Correct the file, or name another with --config.") from None
+    out = {}
+    for name, value in table.items():
+        _known(name, shown=f"{name} in {path}", as_env=False)
+        if isinstance(value, list) and all(isinstance(v, str) for v in value):
+            value = ",".join(cast("list[str]", value))
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise ConfigError(f"setting {name} in {path}: expected a text, a number or a list of texts")
+        out[name] = str(value)
+    return out
+
+
+def _known(name: str, *, shown: str, as_env: bool) -> None:
+    names = setting_names()
+    if name in names:
+        return
+    guess = RENAMED.get(name.upper()) or next(iter(difflib.get_close_matches(name, names, n=1, cutoff=0.5)), None)
+    spelled = (PREFIX + guess.upper() if as_env else guess) if guess else None
+    raise ConfigError(
+        f"unknown setting {shown}",
+        hint=f"Did you mean {spelled}?" if spelled else "Run 'streamhub settings' for the list of settings.",
+    )

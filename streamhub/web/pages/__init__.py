@@ -1,0 +1,1 @@
+"""The HTML pages: ``/``, ``/play`` and ``/embed``. Imported by ``web.app`` alone."""
