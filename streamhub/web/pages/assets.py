@@ -1,0 +1,64 @@
+"""The static files: read once at start, served from memory, nothing else reachable."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import attrs
+
+STATIC_DIR = Path(__file__).resolve().parent.parent / "static"
+CONTENT_TYPES = {
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml; charset=utf-8",
+    ".png": "image/png",
+    ".ico": "image/x-icon",
+}
+FOREVER = "public, max-age=31536000, immutable"
+ASK_EACH_TIME = "public, no-cache"
+
+
+@attrs.frozen
+class Asset:
+    """One static file. ``etag`` is quoted, as the header has it."""
+
+    body: bytes
+    content_type: str
+    etag: str
+
+
+@attrs.frozen
+class Assets:
+    """All static files by name.
+
+    ``version`` changes when any of them does. It is a path segment of their addresses, so that scripts which import
+    each other by relative names are always of one version.
+    """
+
+    files: dict[str, Asset]
+    version: str
+
+    def find(self, path: str) -> tuple[Asset, str] | None:
+        """The file and its ``Cache-Control`` for ``<name>`` or ``<version>/<name>``; None for anything else.
+
+        An outdated version gets today's file, not for keeping: a page loaded across an upgrade still works.
+        """
+        version, _, name = path.rpartition("/")
+        asset = self.files.get(name)
+        if asset is None or "/" in version:
+            return None
+        return asset, FOREVER if version == self.version else ASK_EACH_TIME
+
+
+def load_assets(folder: Path = STATIC_DIR) -> Assets:
+    """Reads every file of a known type directly in ``folder``. Blocking: call it before serving."""
+    files = {}
+    everything = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.suffix in CONTENT_TYPES and path.is_file():
+            body = path.read_bytes()
+            digest = hashlib.sha256(body).hexdigest()
+            everything.update(f"{path.name} {digest}\n".encode())
+            files[path.name] = Asset(body, CONTENT_TYPES[path.suffix], f'"{digest[:20]}"')
+    return Assets(files, everything.hexdigest()[:12])

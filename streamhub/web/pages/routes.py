@@ -1,0 +1,125 @@
+"""Routes of the pages and their files."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+from urllib.parse import urlencode
+
+from quart import Blueprint, Response, render_template, request
+from werkzeug.exceptions import NotFound
+
+from streamhub.model.names import RoomKey
+from streamhub.model.urls import Base, RoomUrls
+from streamhub.web.pages.assets import ASK_EACH_TIME, Assets, load_assets
+from streamhub.web.pages.deps import PagesDeps
+from streamhub.web.pages.options import EmbedOptions, parse_embed_options
+from streamhub.web.pages.policy import ANYBODY, OURSELVES, page_headers
+
+LOOPBACK_NAMES = ("localhost", "127.", "[::1]")
+ROBOTS = "User-agent: *\nDisallow: /\n"
+
+
+def blueprint(pages: PagesDeps) -> Blueprint:
+    """All page routes. Reads the static files (blocking): build it before serving.
+
+    The app must be made with ``static_folder=None``, or its own static route hides ours.
+    """
+    bp = Blueprint("pages", __name__, template_folder="templates")
+    assets = load_assets()
+
+    @bp.get("/")
+    async def front() -> Response:
+        rooms = [(key, RoomUrls(_base(), key)) for key in await pages.public_rooms()]
+        return await _page(assets, "front.html", rooms=rooms, on_loopback=_base().host.startswith(LOOPBACK_NAMES))
+
+    @bp.get("/play/<app>/<room>", strict_slashes=False)
+    async def play(app: str, room: str) -> Response:
+        key = await pages.room_exists(app, room)
+        if key is None:
+            return await _page(assets, "not_found.html", status=404, app=app, room=room)
+        return await _player(assets, "play.html", key, room, EmbedOptions(), private=await pages.private(key.app))
+
+    @bp.get("/embed/<app>/<room>", strict_slashes=False)
+    async def embed(app: str, room: str) -> Response:
+        key = await pages.room_exists(app, room)
+        if key is None:
+            return await _page(assets, "not_found.html", status=404, ancestors=ANYBODY, app=app, room=room)
+        private = await pages.private(key.app)
+        options = parse_embed_options(request.args)
+        ancestors = OURSELVES if private else ANYBODY
+        return await _player(assets, "embed.html", key, room, options, private=private, ancestors=ancestors)
+
+    @bp.get("/static/<path:path>")
+    async def static_file(path: str) -> Response:
+        found = assets.find(path)
+        if found is None:
+            raise NotFound
+        return _asset(assets, path.rpartition("/")[2], found[1])
+
+    @bp.get("/favicon.ico")
+    @bp.get("/favicon.svg")
+    async def favicon() -> Response:
+        return _asset(assets, "favicon.svg", ASK_EACH_TIME)
+
+    @bp.get("/robots.txt")
+    async def robots() -> Response:
+        return Response(ROBOTS, content_type="text/plain; charset=utf-8")
+
+    return bp
+
+
+def _base() -> Base:
+    scope = cast("dict[str, Any]", request.scope)
+    return cast("Base", scope["streamhub.peer"].base)
+
+
+async def _player(
+    assets: Assets,
+    template: str,
+    key: RoomKey,
+    room: str,
+    options: EmbedOptions,
+    *,
+    private: bool,
+    ancestors: str = OURSELVES,
+) -> Response:
+    token = request.args.get("token", "")
+    urls = RoomUrls(_base(), key)
+    # Same origin, so relative: it works through any proxy, also when the public URL is another than the one used here.
+    still = f"/live/{key.app}/{key.room}/mjpeg" + (f"?{urlencode({'token': token})}" if token else "")
+    return await _page(
+        assets,
+        template,
+        ancestors=ancestors,
+        key=key,
+        name=room.removeprefix(f"{key.app}-") or room,
+        urls=urls,
+        still=still,
+        options=options,
+        private=private,
+    )
+
+
+async def _page(
+    assets: Assets, template: str, *, status: int = 200, ancestors: str = OURSELVES, **values: object
+) -> Response:
+    base = _base()
+    html = await render_template(f"pages/{template}", base=base, static=f"/static/{assets.version}", **values)
+    headers = page_headers(base, ancestors=ancestors, secret="token" in request.args)
+    return Response(html, status=status, headers=headers, content_type="text/html; charset=utf-8")
+
+
+def _asset(assets: Assets, name: str, cache: str) -> Response:
+    asset = assets.files[name]
+    headers = {
+        "ETag": asset.etag,
+        "Cache-Control": cache,
+        "X-Content-Type-Options": "nosniff",
+        # Scripts of a sandboxed iframe are asked for with the origin "null".
+        "Access-Control-Allow-Origin": "*",
+        "Cross-Origin-Resource-Policy": "cross-origin",
+    }
+    # Weak comparison: a proxy that compresses turns the tag into a weak one.
+    if request.if_none_match.contains_weak(asset.etag.strip('"')):
+        return Response(b"", status=304, headers=headers)
+    return Response(asset.body, headers=headers, content_type=asset.content_type)

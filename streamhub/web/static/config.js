@@ -1,0 +1,31 @@
+// What this page shows: from the attributes of its player element and the token in its own address.
+
+export function readConfig(root, address) {
+  return {
+    app: root.dataset.app,
+    room: root.dataset.room,
+    name: root.dataset.name,
+    token: new URLSearchParams(address.search).get('token'),
+    origin: address.origin,
+  };
+}
+
+export function socketUrl(config) {
+  const url = new URL('/live/ws', config.origin);
+  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+  url.searchParams.set('app', config.app);
+  url.searchParams.set('room', config.room);
+  return withToken(url, config);
+}
+
+export function mjpegUrl(config) {
+  const path = [config.app, config.room].map(encodeURIComponent).join('/');
+  const url = new URL(`/live/${path}/mjpeg`, config.origin);
+  url.searchParams.set('t', Date.now());
+  return withToken(url, config);
+}
+
+function withToken(url, config) {
+  if (config.token) url.searchParams.set('token', config.token);
+  return url.href;
+}
