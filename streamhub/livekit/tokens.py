@@ -1,0 +1,69 @@
+"""LiveKit's join tokens: HS256 JWTs signed with the API secret."""
+
+from __future__ import annotations
+
+import warnings
+from datetime import UTC, datetime
+
+import attrs
+import jwt
+
+from streamhub.errors import Unauthorized
+
+LEEWAY_S = 10
+
+
+@attrs.frozen
+class LiveKitKeys:
+    """The pair by which LiveKit and we know each other."""
+
+    api_key: str
+    api_secret: str = attrs.field(repr=False)
+
+
+@attrs.frozen
+class JoinClaims:
+    """What a valid join token grants: the room, as whom, until when."""
+
+    room: str
+    identity: str | None
+    expires_at: datetime
+
+
+def verify_join_token(token: str, keys: LiveKitKeys, room: str) -> JoinClaims:
+    """The claims of a token that lets its bearer watch the room. Raises Unauthorized for any other.
+
+    Signature, issuer, ``exp`` (required) and ``nbf`` are checked, and the grant itself: a token of another room, or
+    one that may not subscribe, is refused.
+    """
+    try:
+        with warnings.catch_warnings():
+            # A short secret is the choice of whoever set up LiveKit; a warning at each viewer helps nobody.
+            warnings.simplefilter("ignore", jwt.InsecureKeyLengthWarning)
+            claims = jwt.decode(
+                token,
+                keys.api_secret,
+                algorithms=["HS256"],
+                issuer=keys.api_key,
+                leeway=LEEWAY_S,
+                options={"require": ["exp", "iss"]},
+            )
+    except jwt.ExpiredSignatureError:
+        raise _refused("the play token has expired", "play_token_expired") from None
+    except (jwt.InvalidTokenError, ValueError, OverflowError):
+        raise _refused("the play token is not valid", "play_token_invalid") from None
+    grant = claims.get("video")
+    if not isinstance(grant, dict) or grant.get("room") != room:
+        raise _refused("the play token is not for this room", "play_token_invalid")
+    if grant.get("roomJoin") is False or grant.get("canSubscribe") is False:
+        raise _refused("the play token does not allow to watch", "play_token_invalid")
+    subject = claims.get("sub")
+    return JoinClaims(
+        room=room,
+        identity=subject if isinstance(subject, str) else None,
+        expires_at=datetime.fromtimestamp(int(claims["exp"]), UTC),
+    )
+
+
+def _refused(message: str, code: str) -> Unauthorized:
+    return Unauthorized(message, code=code, hint="Ask whoever shared this camera for a new link or token.")

@@ -1,0 +1,146 @@
+"""Who may come in: callers of the API, cameras, viewers. Each is one look-up by digest, then rules on the row found."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import attrs
+from sqlite_utils import Database
+
+from streamhub.errors import NotFound, Unauthorized
+from streamhub.livekit.tokens import LiveKitKeys, verify_join_token
+from streamhub.model.access import CameraGrant, CameraHello, CameraLimits, Principal, Refusal, Scope, ViewGrant
+from streamhub.model.clock import WallClock, utc_now
+from streamhub.model.names import ROOM_NAME, AppName, RoomKey
+from streamhub.services import tokens
+from streamhub.services.apps import App, from_row, unknown_app
+from streamhub.services.last_used import LastUsed
+from streamhub.services.sealing import digest
+from streamhub.store import apps as app_rows
+from streamhub.store import keys as key_rows
+from streamhub.store import tokens as token_rows
+from streamhub.store.apps import AppRow
+from streamhub.store.db import Store
+from streamhub.store.keys import KeyRow
+
+
+@attrs.frozen
+class RoomView:
+    """A room that could be watched, and whether anybody may."""
+
+    key: RoomKey
+    public: bool
+
+
+@attrs.define(eq=False)
+class Access:
+    """Answers ``model.access``'s Protocols, and authenticates callers of the API.
+
+    ``admitted`` tells by which digest each camera key came in last, so that a rotation by another process is noticed.
+    """
+
+    store: Store
+    livekit: LiveKitKeys
+    last_used: LastUsed
+    now: WallClock = utc_now
+    admitted: dict[str, str] = attrs.field(factory=dict)
+
+    async def authenticate(self, token: str, client_ip: str) -> Principal:
+        """The caller with this API token. Raises Unauthorized: unknown, revoked, expired, from a wrong address."""
+        row = await self.store.read(token_rows.by_hash, digest(token))
+        at = self.now()
+        if row is None or row.revoked_at is not None:
+            raise Unauthorized("this API token is not known here, or has been revoked", code="token_invalid")
+        if not tokens.is_live(row, at):
+            raise Unauthorized("this API token has expired", code="token_expired", hint="Create a new token.")
+        if row.allowed_ips and not _allowed(client_ip, row.allowed_ips):
+            raise Unauthorized(
+                f"this API token may not be used from {client_ip}",
+                code="token_wrong_address",
+                hint="Use it from one of its allowed addresses, or create one for this address.",
+            )
+        self.last_used.token(row.id, row.last_used_at, at)
+        shown = tokens.from_row(row)
+        return Principal(
+            token_id=shown.id,
+            name=shown.name,
+            scope=shown.scope,
+            rights=frozenset(shown.rights),
+            app=AppName(shown.app) if shown.scope is Scope.APP and shown.app is not None else None,
+        )
+
+    async def authorise_camera(self, hello: CameraHello) -> CameraGrant | Refusal:
+        """Checks 5 to 8 of the handshake table (contract, ws-ingest-protocol §1), in its order."""
+        app_row, key = await self.store.read(_camera_rows, hello.app, digest(hello.key))
+        if app_row is None:
+            return Refusal(4401, "unknown_app")
+        if key is None or key.app_id != app_row.id:
+            return Refusal(4401, "invalid_key")
+        app = from_row(app_row)
+        rules = app.features.ws_ingest
+        if not rules.enabled:
+            return Refusal(4403, "ws_ingest_disabled")
+        room = app.room(hello.room)
+        if room.room != key.room:
+            return Refusal(4401, "room_mismatch")
+        self.admitted[key.id] = key.key_hash
+        self.last_used.key(key.id, key.last_used_at, self.now())
+        return CameraGrant(
+            room=room,
+            key_id=key.id,
+            identity=hello.identity or key.identity,
+            limits=CameraLimits(
+                max_fps=rules.max_fps,
+                max_frame_bytes=rules.max_frame_kb * 1024,
+                idle_timeout_s=float(key.idle_timeout_s),
+                max_cameras=rules.max_cameras,
+            ),
+            takeover=key.takeover,
+        )
+
+    async def authorise_viewer(self, app: str, room: str, token: str | None) -> ViewGrant:
+        """The grant to watch. Raises NotFound (unknown app, impossible room name), Unauthorized (private playback)."""
+        found = await self._app(app)
+        if found is None:
+            raise unknown_app(app)
+        if not ROOM_NAME.fullmatch(room):
+            raise NotFound(
+                f"'{room[:130]}' cannot be a room",
+                code="room_not_found",
+                hint="A room is letters, digits, '.', '_', '-'.",
+            )
+        key = found.room(room)
+        limits = found.features.viewer_limits
+        if found.features.public_playback:
+            return ViewGrant(key, limits)
+        if not token:
+            raise Unauthorized(
+                "play token required", code="play_token_required", hint="Add ?token= with a join token of this room."
+            )
+        return ViewGrant(key, limits, verify_join_token(token, self.livekit, key.room).expires_at)
+
+    async def find_room(self, app: str, room: str) -> RoomView | None:
+        """The room of that short or full name, seen or not; None for an unknown app or impossible name."""
+        found = await self._app(app)
+        if found is None or not ROOM_NAME.fullmatch(room):
+            return None
+        return RoomView(found.room(room), found.features.public_playback)
+
+    async def _app(self, name: str) -> App | None:
+        row = await self.store.read(app_rows.by_name, name)
+        return None if row is None else from_row(row)
+
+
+def _camera_rows(db: Database, app: str, key_hash: str) -> tuple[AppRow | None, KeyRow | None]:
+    return app_rows.by_name(db, app), key_rows.by_hash(db, key_hash)
+
+
+def _allowed(client_ip: str, networks: tuple[str, ...]) -> bool:
+    try:
+        address = ipaddress.ip_address(client_ip)
+    except ValueError:
+        # A peer on a Unix socket has no address: a list of addresses does not include it.
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    address = mapped or address
+    return any(address in ipaddress.ip_network(n) for n in networks)

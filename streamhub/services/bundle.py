@@ -1,0 +1,62 @@
+"""All services of one process, built in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+
+from streamhub.livekit.tokens import LiveKitKeys
+from streamhub.model.clock import WallClock, utc_now
+from streamhub.services.access import Access
+from streamhub.services.apps import Apps
+from streamhub.services.health import Health
+from streamhub.services.keys import Keys
+from streamhub.services.last_used import LastUsed
+from streamhub.services.live import Applies, LiveRooms
+from streamhub.services.reconcile import Reconciler
+from streamhub.services.sealing import SecretBox
+from streamhub.services.stats import Stats
+from streamhub.services.streams import Streams
+from streamhub.services.tokens import Tokens
+from streamhub.store.db import Store
+
+
+@attrs.frozen
+class Services:
+    """The use cases, by REST word. ``reconciler.run`` is a task its owner must start."""
+
+    apps: Apps
+    tokens: Tokens
+    keys: Keys
+    streams: Streams
+    access: Access
+    health: Health
+    stats: Stats
+    reconciler: Reconciler
+
+
+def build_services(
+    store: Store,
+    hub: LiveRooms,
+    ledger: Applies,
+    *,
+    box: SecretBox,
+    livekit: LiveKitKeys,
+    data_dir: Path,
+    now: WallClock = utc_now,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Services:
+    """The services over one store and one hub. Starts nothing."""
+    access = Access(store, livekit, LastUsed(store), now)
+    return Services(
+        apps=Apps(store, hub, box, now),
+        tokens=Tokens(store, now),
+        keys=Keys(store, hub, now),
+        streams=Streams(store, hub, ledger, now),
+        access=access,
+        health=Health(store, hub, data_dir, now, stopping),
+        stats=Stats(store, hub, data_dir),
+        reconciler=Reconciler(store, hub, access),
+    )

@@ -1,0 +1,99 @@
+"""Is this server well? A short answer for probes, a list of checks for its operator."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import attrs
+import trio
+
+from streamhub.errors import StoreError
+from streamhub.model.clock import WallClock, utc_now
+from streamhub.services.live import LiveRooms
+from streamhub.store import meta
+from streamhub.store import streams as stream_rows
+from streamhub.store.db import Store
+
+LEAST_FREE_BYTES = 200 * 1024 * 1024
+# No build of this program is older: an earlier clock is a machine without a clock battery that has not heard from NTP.
+EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
+_BACKWARDS = timedelta(minutes=5)
+_DEADLINE_S = 5.0
+
+
+@attrs.frozen
+class Check:
+    """One thing looked at; ``ok`` is None for what is not part of this version."""
+
+    name: str
+    ok: bool | None
+    detail: str
+    hint: str = ""
+
+
+@attrs.frozen
+class Health:
+    """The use case of ``/health``. ``stopping`` tells whether the server is draining."""
+
+    store: Store
+    hub: LiveRooms
+    data_dir: Path
+    now: WallClock = utc_now
+    stopping: Callable[[], bool] = lambda: False
+
+    async def checks(self) -> list[Check]:
+        """All checks, in a fixed order; takes five seconds at most each."""
+        return [
+            await self._check_store(),
+            await self._check_disk(),
+            await self._check_clock(),
+            self._check_rooms(),
+            *(Check(name, None, "not part of this version") for name in ("livekit", "rtmp", "relays")),
+        ]
+
+    async def _check_store(self) -> Check:
+        try:
+            with trio.fail_after(_DEADLINE_S):
+                size = await self.store.write(meta.size_bytes)
+        except trio.TooSlowError:
+            return Check("store", False, f"no answer for {_DEADLINE_S:g} s", "Check the disk of the data folder.")
+        except StoreError as exc:
+            return Check("store", False, exc.message, exc.hint)
+        return Check("store", True, f"writable, {size / 1e6:.1f} MB")
+
+    async def _check_disk(self) -> Check:
+        try:
+            usage = await trio.to_thread.run_sync(shutil.disk_usage, self.data_dir)
+        except OSError as exc:
+            return Check("disk", False, f"cannot be read: {exc.strerror}", "Check the disk of the data folder.")
+        return Check(
+            "disk",
+            usage.free >= LEAST_FREE_BYTES,
+            f"{usage.free / 1e9:.1f} GB free of {usage.total / 1e9:.1f} GB",
+            "" if usage.free >= LEAST_FREE_BYTES else "Free some space on the disk of the data folder.",
+        )
+
+    async def _check_clock(self) -> Check:
+        now = self.now()
+        try:
+            newest = await self.store.read(stream_rows.newest_time)
+        except StoreError:
+            newest = None  # told by the store's own check
+        if now < EARLIEST:
+            ok, detail = False, f"{now:%Y-%m-%d %H:%M} UTC lies before this program was made"
+        elif newest is not None and now < newest - _BACKWARDS:
+            ok, detail = False, f"{now:%Y-%m-%d %H:%M} UTC lies before the newest event of {newest:%Y-%m-%d %H:%M}"
+        else:
+            ok, detail = True, f"{now:%Y-%m-%d %H:%M:%S} UTC"
+        return Check("clock", ok, detail, "" if ok else "Set the machine's clock, best by NTP.")
+
+    def _check_rooms(self) -> Check:
+        statuses = self.hub.statuses()
+        live = sum(s.source is not None for s in statuses)
+        detail = f"{len(statuses)} in memory, {live} with a source"
+        if self.stopping():
+            return Check("rooms", False, f"{detail}; the server is stopping", "Wait for it to come back.")
+        return Check("rooms", True, detail)

@@ -1,0 +1,74 @@
+"""What the services ask of the rooms in memory and of the ledger."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import attrs
+
+from streamhub.model.names import AppName, RoomKey
+from streamhub.model.streams import EndOrder, RoomStatus, StreamEvent
+
+
+class LiveRooms(Protocol):
+    """The rooms in memory; ``rooms.hub.Hub`` in the server."""
+
+    def status(self, key: RoomKey) -> RoomStatus | None:
+        """The room, or None if it is not in memory."""
+        ...
+
+    def statuses(self, app: AppName | None = None) -> list[RoomStatus]:
+        """All rooms, or those of an app."""
+        ...
+
+    def live_key_ids(self) -> set[str]:
+        """Ids of the camera keys in use."""
+        ...
+
+    async def end_source(self, key: RoomKey, stream_id: str | None, order: EndOrder) -> bool:
+        """End the room's source (if it is that stream), and return after it has ended whether there was one."""
+        ...
+
+    async def end_key(self, key_id: str, order: EndOrder) -> bool:
+        """End the camera that uses the key, and return whether there was one."""
+        ...
+
+    async def end_app(self, app: AppName, order: EndOrder) -> None:
+        """End all sources and viewers of the app."""
+        ...
+
+
+class Applies(Protocol):
+    """The one way streams change; ``services.ledger.Ledger`` in the server."""
+
+    async def apply(self, event: StreamEvent) -> object:
+        """Return once the row change is committed."""
+        ...
+
+
+@attrs.frozen
+class NoRooms:
+    """The rooms of a process that serves none: the command line beside a server, or without one."""
+
+    def status(self, key: RoomKey) -> RoomStatus | None:
+        """Nothing is in memory."""
+        return None
+
+    def statuses(self, app: AppName | None = None) -> list[RoomStatus]:
+        """Nothing is in memory."""
+        return []
+
+    def live_key_ids(self) -> set[str]:
+        """None are in use here."""
+        return set()
+
+    async def end_source(self, key: RoomKey, stream_id: str | None, order: EndOrder) -> bool:
+        """There is nothing to end; a running server notices by its reconcile loop."""
+        return False
+
+    async def end_key(self, key_id: str, order: EndOrder) -> bool:
+        """There is nothing to end; a running server notices by its reconcile loop."""
+        return False
+
+    async def end_app(self, app: AppName, order: EndOrder) -> None:
+        """There is nothing to end; a running server notices by its reconcile loop."""

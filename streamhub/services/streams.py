@@ -1,0 +1,99 @@
+"""Streams: stored rows merged with what their rooms are delivering now."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import attrs
+
+from streamhub.errors import NotFound
+from streamhub.model.clock import WallClock, utc_now
+from streamhub.model.names import RoomKey, RoomName
+from streamhub.model.streams import STREAM_DELETED, SourceStatus, State, StreamEnded
+from streamhub.services.apps import App
+from streamhub.services.fields import Page, Paging
+from streamhub.services.live import Applies, LiveRooms
+from streamhub.store import streams as rows
+from streamhub.store.db import Store
+from streamhub.store.streams import StreamRow
+
+
+@attrs.frozen
+class Stream:
+    """A stream: its row, and while its room holds it the live part. ``viewers`` is by output."""
+
+    row: StreamRow
+    state: State
+    source: SourceStatus | None
+    viewers: dict[str, int] | None
+
+    @property
+    def last_stats_json(self) -> str | None:
+        """The device's own figures, the newest we have."""
+        live = self.source.stats_json if self.source else None
+        return live if live is not None else self.row.last_stats_json
+
+
+@attrs.frozen
+class RoomStats:
+    """One live room: its viewers by output, its publishers, since when."""
+
+    room: str
+    state: State
+    viewers: dict[str, int]
+    publishers: int
+    started_at: datetime
+
+
+@attrs.frozen
+class Streams:
+    """The use cases of ``/apps/<app>/streams``. The caller has been authorised for the app given."""
+
+    store: Store
+    hub: LiveRooms
+    ledger: Applies
+    now: WallClock = utc_now
+
+    async def page(self, app: App, paging: Paging) -> Page[Stream]:
+        """The app's active streams, newest start first."""
+        found, total = await self.store.read(rows.active_page, app.id, paging.limit, paging.offset)
+        return Page([self._merged(app, row) for row in found], total, paging)
+
+    async def get(self, app: App, stream_id: str) -> Stream:
+        """The stream, active or ended; its room may be spelled short. Raises NotFound."""
+        return self._merged(app, await self._row(app, stream_id))
+
+    async def delete(self, app: App, stream_id: str) -> None:
+        """The stream's source is disconnected and its row ended; of an ended one nothing changes. Raises NotFound."""
+        row = await self._row(app, stream_id)
+        key = RoomKey(app.name, RoomName(row.room))
+        await self.hub.end_source(key, row.stream_id, STREAM_DELETED)
+        # A row whose source is not in memory any more would stay active for ever.
+        await self.ledger.apply(StreamEnded(key, row.stream_id, STREAM_DELETED.reason, self.now()))
+
+    def rooms(self, app: App) -> list[RoomStats]:
+        """What the app's rooms with a source are doing, by name."""
+        found = [
+            RoomStats(s.key.room, s.state, dict(s.viewers), 1, s.source.started_at)
+            for s in self.hub.statuses(app.name)
+            if s.source is not None
+        ]
+        return sorted(found, key=lambda r: r.room)
+
+    async def _row(self, app: App, stream_id: str) -> StreamRow:
+        room, slash, identity = stream_id.partition("/")
+        for spelled in (stream_id, f"{app.room(room).room}{slash}{identity}"):
+            row = await self.store.read(rows.by_stream_id, app.id, spelled)
+            if row is not None:
+                return row
+        raise NotFound(
+            f"stream '{stream_id}' not found",
+            code="stream_not_found",
+            hint="GET /api/v1/apps/<app>/streams lists the active streams; an id is <room>/<identity>.",
+        )
+
+    def _merged(self, app: App, row: StreamRow) -> Stream:
+        status = self.hub.status(RoomKey(app.name, RoomName(row.room))) if row.ended_at is None else None
+        if status is None or status.source is None or status.source.stream_id != row.stream_id:
+            return Stream(row, State(row.state), None, None)
+        return Stream(row, status.state, status.source, dict(status.viewers))
