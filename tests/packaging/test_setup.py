@@ -1,0 +1,186 @@
+"""scripts/setup in a small checkout of its own: one handmade wheel instead of the real lock, so no network at all."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LIMIT_S = 100
+
+
+def make_wheel(folder: Path, version: str) -> str:
+    """Writes tiny-VERSION.whl and returns its line of a lock file."""
+    folder.mkdir(exist_ok=True)
+    info = f"tiny-{version}.dist-info"
+    files = {
+        "tiny.py": f"VERSION = {version!r}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = ""
+    for name, text in files.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+        record += f"{name},sha256={digest},{len(text)}\n"
+    files[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n"
+    path = folder / f"tiny-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as wheel:
+        for name, text in files.items():
+            wheel.writestr(zipfile.ZipInfo(name), text)
+    return f"tiny=={version} --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+
+
+class Checkout:
+    """A folder that looks like a checkout to scripts/setup."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        (root / "scripts").mkdir(parents=True)
+        (root / "streamhub").mkdir()
+        (root / "requirements").mkdir()
+        shutil.copy(ROOT / "scripts" / "setup", root / "scripts" / "setup")
+        (root / "streamhub" / "__init__.py").write_text('__version__ = "9"\n')
+        (root / "streamhub" / "__main__.py").write_text("import sys, tiny\nprint(tiny.VERSION, sys.argv[1:])\n")
+        (root / "requirements" / "debian.txt").write_text("dpkg  # on every Debian\n")
+        self.lock("1.0")
+
+    def lock(self, version: str) -> None:
+        line = make_wheel(self.root / "wheels", version)
+        for name in ("run", "dev"):
+            (self.root / "requirements" / f"{name}.txt").write_text(line)
+
+    def start(self, mode: str = "run", **env: str) -> subprocess.Popen[str]:
+        given = {k: v for k, v in os.environ.items() if not k.startswith(("PIP_", "STREAMHUB_"))}
+        given |= {
+            "PIP_NO_INDEX": "1",
+            "PIP_FIND_LINKS": (self.root / "wheels").as_uri(),
+            "PIP_CONFIG_FILE": os.devnull,
+            "STREAMHUB_PYTHON": sys.executable,
+        }
+        command = f'umask 077; exec "{self.root}/scripts/setup" {mode}'
+        return subprocess.Popen(
+            ["bash", "-c", command],
+            cwd="/",
+            env=given | env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def setup(self, mode: str = "run", **env: str) -> tuple[int, str]:
+        process = self.start(mode, **env)
+        out, _ = process.communicate(timeout=LIMIT_S)
+        return process.returncode, out
+
+    def streamhub(self, *args: str) -> str:
+        command = [self.root / ".venv" / "bin" / "streamhub", *args]
+        return subprocess.run(command, cwd="/", capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """One set-up checkout, in a path with spaces, made from another folder under umask 077 without a terminal."""
+    made = Checkout(tmp_path_factory.mktemp("a place") / "check out")
+    status, out = made.setup()
+    assert status == 0, out
+    assert "virtual environment" in out
+    assert "ready" in out
+    return made
+
+
+def test_setup_when_done_then_streamhub_runs_from_any_folder(checkout: Checkout) -> None:
+    assert checkout.streamhub("serve", "a b") == "1.0 ['serve', 'a b']"
+
+
+def test_setup_when_complete_then_it_is_silent_and_quick(checkout: Checkout) -> None:
+    began = time.monotonic()
+    assert checkout.setup(PIP_FIND_LINKS="/nowhere") == (0, "")
+    assert time.monotonic() - began < 1.0  # 0.03 s on an idle machine; pip alone takes half a second to start
+
+
+def test_setup_when_the_lock_changes_then_the_new_version_is_installed(checkout: Checkout) -> None:
+    checkout.lock("2.0")
+    status, out = checkout.setup()
+    assert status == 0, out
+    assert "virtual environment" not in out
+    assert checkout.streamhub() == "2.0 []"
+
+
+def test_setup_for_tests_when_done_then_it_serves_to_run_too(checkout: Checkout) -> None:
+    assert checkout.setup("test")[0] == 0
+    assert checkout.setup("run") == (0, "")
+    assert checkout.setup("test") == (0, "")
+
+
+def test_setup_when_a_hash_is_wrong_then_it_fails_and_heals_once_mended(checkout: Checkout) -> None:
+    checkout.lock("3.0")  # not installed yet: pip checks the hash of what it installs
+    lock = checkout.root / "requirements" / "run.txt"
+    good = lock.read_text()
+    lock.write_text(good[:-9] + "00000000\n")
+    status, out = checkout.setup()
+    assert status == 1
+    assert "FAILED" in out
+    assert "DO NOT MATCH THE HASHES" in out
+    lock.write_text(good)
+    assert checkout.setup()[0] == 0
+    assert checkout.streamhub() == "3.0 []"
+
+
+def test_setup_when_interrupted_then_the_next_one_starts_from_nothing(checkout: Checkout) -> None:
+    venv = checkout.root / ".venv"
+    (venv / ".unfinished").touch()
+    module = next(venv.glob("lib/python*/site-packages/tiny.py"))
+    module.unlink()  # what pip leaves behind when killed: a package that looks installed
+    status, out = checkout.setup()
+    assert status == 0, out
+    assert "virtual environment" in out
+    assert module.is_file()
+
+
+def test_setup_when_two_run_at_once_then_one_waits_for_the_other(checkout: Checkout) -> None:
+    for stamp in (checkout.root / ".venv").glob(".complete-*"):
+        stamp.unlink()
+    both = [checkout.start(), checkout.start()]
+    outs = [p.communicate(timeout=LIMIT_S)[0] for p in both]
+    assert [p.returncode for p in both] == [0, 0], outs
+    assert sum("Python packages" in out for out in outs) == 1
+    assert sum("waiting for it" in out for out in outs) == 1
+
+
+def test_setup_when_not_root_and_a_package_is_missing_then_it_prints_the_one_command(
+    checkout: Checkout, tmp_path: Path
+) -> None:
+    (tmp_path / "id").write_text("#!/bin/sh\necho 1000\n")
+    (tmp_path / "id").chmod(0o755)
+    declared = checkout.root / "requirements" / "debian.txt"
+    before = declared.read_text()
+    declared.write_text("dpkg\nstreamhub-no-such-thing # why\nalso-missing\n")
+    try:
+        status, out = checkout.setup("test", PATH=f"{tmp_path}:{os.environ['PATH']}")
+        assert status == 3
+        packages = "streamhub-no-such-thing also-missing"
+        assert f"    sudo apt-get install --yes --no-install-recommends {packages}\n" in out
+        assert checkout.setup("test", STREAMHUB_SETUP_NO_SYSTEM="1")[0] == 0
+    finally:
+        declared.write_text(before)
+
+
+def test_setup_when_the_mode_is_unknown_then_it_says_how(checkout: Checkout) -> None:
+    assert checkout.setup("tests") == (2, "usage: scripts/setup [run|test]\n")
+
+
+@pytest.mark.parametrize("name", ["setup", "run", "test", "lock"])
+def test_script_when_read_by_bash_then_it_has_no_syntax_error(name: str) -> None:
+    path = ROOT / "scripts" / name
+    assert os.access(path, os.X_OK)
+    assert subprocess.run(["bash", "-n", path], capture_output=True, text=True, check=True).stderr == ""
