@@ -6,19 +6,18 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import attrs
 
-from streamhub.model.names import AppName, RoomKey
+from streamhub.model.names import RoomKey
+from streamhub.services.access import RoomView
 
 
 @attrs.frozen
 class PagesDeps:
-    """Three questions, asked once per page request.
+    """Two questions, each asked at most once per page request.
 
-    ``room_exists`` takes the app and room as written in the address (short or namespaced, unchecked) and answers None
-    for an unknown app or an impossible room name. A room nobody has published to yet exists: its page says offline.
-    ``private`` tells whether watching the app needs a token (``publicPlayback: false``).
+    ``find_room`` is ``services.access.Access.find_room``: None for an unknown app or an impossible room name. A room
+    nobody has published to yet is found; its page says offline.
     ``public_rooms`` lists what ``/`` may show to strangers; empty unless the public wall is switched on.
     """
 
-    room_exists: Callable[[str, str], Awaitable[RoomKey | None]]
-    private: Callable[[AppName], Awaitable[bool]]
+    find_room: Callable[[str, str], Awaitable[RoomView | None]]
     public_rooms: Callable[[], Awaitable[Sequence[RoomKey]]]

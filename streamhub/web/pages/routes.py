@@ -8,14 +8,14 @@ from urllib.parse import urlencode
 from quart import Blueprint, Response, render_template, request
 from werkzeug.exceptions import NotFound
 
-from streamhub.model.names import RoomKey
 from streamhub.model.urls import Base, RoomUrls
+from streamhub.net.addresses import is_loopback_host, split_host
+from streamhub.services.access import RoomView
 from streamhub.web.pages.assets import ASK_EACH_TIME, Assets, load_assets
 from streamhub.web.pages.deps import PagesDeps
 from streamhub.web.pages.options import EmbedOptions, parse_embed_options
 from streamhub.web.pages.policy import ANYBODY, OURSELVES, page_headers
 
-LOOPBACK_NAMES = ("localhost", "127.", "[::1]")
 ROBOTS = "User-agent: *\nDisallow: /\n"
 
 
@@ -30,24 +30,24 @@ def blueprint(pages: PagesDeps) -> Blueprint:
     @bp.get("/")
     async def front() -> Response:
         rooms = [(key, RoomUrls(_base(), key)) for key in await pages.public_rooms()]
-        return await _page(assets, "front.html", rooms=rooms, on_loopback=_base().host.startswith(LOOPBACK_NAMES))
+        return await _page(assets, "front.html", rooms=rooms, on_loopback=_on_loopback(_base()))
 
     @bp.get("/play/<app>/<room>", strict_slashes=False)
     async def play(app: str, room: str) -> Response:
-        key = await pages.room_exists(app, room)
-        if key is None:
+        found = await pages.find_room(app, room)
+        if found is None:
             return await _page(assets, "not_found.html", status=404, app=app, room=room)
-        return await _player(assets, "play.html", key, room, EmbedOptions(), private=await pages.private(key.app))
+        return await _player(assets, "play.html", found, room, EmbedOptions())
 
     @bp.get("/embed/<app>/<room>", strict_slashes=False)
     async def embed(app: str, room: str) -> Response:
-        key = await pages.room_exists(app, room)
-        if key is None:
+        found = await pages.find_room(app, room)
+        if found is None:
             return await _page(assets, "not_found.html", status=404, ancestors=ANYBODY, app=app, room=room)
-        private = await pages.private(key.app)
         options = parse_embed_options(request.args)
-        ancestors = OURSELVES if private else ANYBODY
-        return await _player(assets, "embed.html", key, room, options, private=private, ancestors=ancestors)
+        return await _player(
+            assets, "embed.html", found, room, options, ancestors=ANYBODY if found.public else OURSELVES
+        )
 
     @bp.get("/static/<path:path>")
     async def static_file(path: str) -> Response:
@@ -73,16 +73,21 @@ def _base() -> Base:
     return cast("Base", scope["streamhub.peer"].base)
 
 
+def _on_loopback(base: Base) -> bool:
+    parts = split_host(base.host)
+    return parts is not None and is_loopback_host(parts[0])
+
+
 async def _player(
     assets: Assets,
     template: str,
-    key: RoomKey,
+    found: RoomView,
     room: str,
     options: EmbedOptions,
     *,
-    private: bool,
     ancestors: str = OURSELVES,
 ) -> Response:
+    key = found.key
     token = request.args.get("token", "")
     urls = RoomUrls(_base(), key)
     # Same origin, so relative: it works through any proxy, also when the public URL is another than the one used here.
@@ -96,7 +101,7 @@ async def _player(
         urls=urls,
         still=still,
         options=options,
-        private=private,
+        private=not found.public,
     )
 
 
