@@ -260,7 +260,8 @@ def _read_toml(path: Path) -> dict[str, str]:
             value = ",".join(cast("list[str]", value))
         if isinstance(value, bool) or not isinstance(value, str | int):
             raise ConfigError(f"setting {name} in {path}: expected a text, a number or a list of texts")
-        out[name] = str(value)
+        if value != "":
+            out[name] = str(value)
     return out
 
 

@@ -101,10 +101,11 @@ class CameraGrant:
 
 @attrs.frozen
 class Refusal:
-    """Why a camera is turned away: the WebSocket close code (44xx) and the contract's text."""
+    """Why a camera is turned away: the WebSocket close code (44xx), the contract's text, the close reason."""
 
     close_code: int
     message: str
+    reason: str = attrs.field(default=attrs.Factory(lambda self: self.message, takes_self=True))
 
 
 class CameraAuthority(Protocol):

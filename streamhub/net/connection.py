@@ -1,0 +1,181 @@
+"""One client connection: what Hypercorn reads and writes through, and what a door gets when it takes over."""
+
+from __future__ import annotations
+
+import socket as stdlib_socket
+from typing import Any
+
+import attrs
+import trio
+
+from streamhub.net.peers import Header, Peer
+
+# A peer that acknowledges nothing for this long is dead, whatever is still to be sent.
+USER_TIMEOUT_MS = 30_000
+
+
+class Guarded(trio.abc.HalfCloseableStream):
+    """A plain connection as Hypercorn sees it: bytes read before come first, and every write has a deadline.
+
+    Hypercorn shields its sends from cancellation; without the deadline one stalled client would outlive shutdown.
+    """
+
+    def __init__(self, stream: trio.SocketStream, prefix: bytes, write_timeout_s: float) -> None:
+        self.inner = stream
+        self.socket: Any = stream.socket
+        self._prefix = prefix
+        self._write_timeout_s = write_timeout_s
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        if self._prefix:
+            data, self._prefix = self._prefix, b""
+            await trio.lowlevel.checkpoint()
+            return data
+        return bytes(await self.inner.receive_some(max_bytes))
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await _send_within(self.inner, data, self._write_timeout_s)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self.inner.wait_send_all_might_not_block()
+
+    async def send_eof(self) -> None:
+        await self.inner.send_eof()
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
+
+
+class GuardedTLS(trio.abc.Stream):
+    """The same over TLS. Hypercorn tells TLS by these three names; only the handshake makes the protocol known."""
+
+    def __init__(self, stream: trio.SSLStream[trio.SocketStream], prefix: bytes, write_timeout_s: float) -> None:
+        self.inner = stream
+        self.transport_stream = stream.transport_stream
+        self._prefix = prefix
+        self._write_timeout_s = write_timeout_s
+
+    async def do_handshake(self) -> None:
+        await self.inner.do_handshake()
+
+    def selected_alpn_protocol(self) -> str:
+        return "http/1.1"  # the only one we offer
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        if self._prefix:
+            data, self._prefix = self._prefix, b""
+            await trio.lowlevel.checkpoint()
+            return data
+        return bytes(await self.inner.receive_some(max_bytes))
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await _send_within(self.inner, data, self._write_timeout_s)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self.inner.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
+
+
+async def _send_within(stream: trio.abc.SendStream, data: bytes | bytearray | memoryview, seconds: float) -> None:
+    with trio.move_on_after(seconds) as scope:
+        await stream.send_all(data)
+    if scope.cancelled_caught:
+        await trio.aclose_forcefully(stream)
+        raise trio.BrokenResourceError("write timed out")
+
+
+@attrs.define(eq=False)
+class Taken:
+    """A request whose connection belongs to a door now.
+
+    ``rest`` are bytes read beyond the request's head. The front closes ``stream`` when the door returns, unless the
+    door set ``answered`` (a whole answer was sent: the connection serves further requests) or ``handed_over`` (somebody
+    else closes it now).
+    """
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: list[Header]
+    target: bytes
+    stream: trio.SocketStream | trio.SSLStream[trio.SocketStream]
+    rest: bytes
+    peer: Peer
+    answered: bool = False
+    handed_over: bool = False
+
+    def header(self, name: bytes) -> str | None:
+        """The first value of a header; ``name`` in lower case."""
+        return next((v.decode("latin-1") for k, v in self.headers if k.lower() == name), None)
+
+    @property
+    def keeps_alive(self) -> bool:
+        """Whether the client would send another request: no body on this one, and no ``Connection: close``."""
+        if self.header(b"content-length") not in (None, "0") or self.header(b"transfer-encoding") is not None:
+            return False
+        return "close" not in (self.header(b"connection") or "").lower()
+
+
+class DoorWire:
+    """A taken-over connection as viewers use it (``rooms.viewer.Wire``)."""
+
+    __slots__ = ("_socket", "_stream", "fd")
+
+    def __init__(self, stream: trio.SocketStream | trio.SSLStream[trio.SocketStream]) -> None:
+        self._stream = stream
+        self._socket = stream.socket if isinstance(stream, trio.SocketStream) else None
+        self.fd = self._socket.fileno() if self._socket is not None else -1
+
+    async def send_all(self, data: bytes | memoryview) -> None:
+        """Send everything; on cancellation the connection is of no more use."""
+        await self._stream.send_all(data)
+
+    async def wait_readable(self) -> None:
+        """Return when the peer has sent something or left. Plain connections only."""
+        assert self._socket is not None
+        await trio.lowlevel.wait_readable(self._socket)
+
+    async def receive(self, most: int = 4096) -> bytes:
+        """Some bytes from the peer; b"" at its end."""
+        return bytes(await self._stream.receive_some(most))
+
+    async def send_last(self, data: bytes, seconds: float) -> None:
+        """Send a few last words if they go out within ``seconds``; never raises for a peer that is gone."""
+        with trio.move_on_after(seconds, shield=True):
+            try:
+                await self._stream.send_all(data)
+            except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
+                pass
+
+    async def close(self) -> None:
+        """Close at once, sending nothing more."""
+        await trio.aclose_forcefully(self._stream)
+
+    async def linger(self, seconds: float, most_bytes: int) -> None:
+        """Say that we are done and read what still comes, for a while.
+
+        Closing a socket with unread input makes the kernel send a reset, which destroys what we have just sent: a
+        camera would never see why it was refused.
+        """
+        with trio.move_on_after(seconds, shield=True):
+            try:
+                if self._socket is not None:
+                    self._socket.shutdown(stdlib_socket.SHUT_WR)
+                while most_bytes > 0:
+                    data = await self._stream.receive_some(65536)
+                    if not data:
+                        return
+                    most_bytes -= len(data)
+            except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+                pass
+
+
+def tune(sock: trio.socket.SocketType) -> None:
+    """Options of an accepted TCP connection."""
+    if sock.family != stdlib_socket.AF_UNIX:
+        sock.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+        sock.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_KEEPALIVE, 1)
+
+

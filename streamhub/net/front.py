@@ -1,0 +1,199 @@
+"""The front: one port for everything.
+
+Our own accept loop around Hypercorn's Trio server (decision 0001). Every request is parsed by Hypercorn's h11; a
+request that ``route`` claims is taken over together with its connection, also the second one on a kept-alive
+connection. WebSocket upgrades never reach Hypercorn's own WebSocket code.
+
+Relies on names of hypercorn 0.18 that are not public: ``TCPServer._read_data/_close/idle_task/protocol``,
+``H11Protocol._check_protocol/connection``.
+"""
+
+from __future__ import annotations
+
+import errno
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeAlias
+from urllib.parse import parse_qsl, unquote
+
+import attrs
+import h11
+import trio
+from hypercorn.config import Config
+from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import AppWrapper
+
+from streamhub.net.connection import Guarded, GuardedTLS, Taken, tune
+from streamhub.net.peers import Peers
+from streamhub.observe.log import get_logger
+
+Door: TypeAlias = Callable[[Taken], Awaitable[None]]
+# (method, path without query, whether it is a WebSocket upgrade) -> who takes it; None: the web application.
+Route: TypeAlias = Callable[[str, str, bool], Door | None]
+
+WRITE_TIMEOUT_S = 30.0
+TLS_HANDSHAKE_S = 10.0
+# accept() errors that pass by themselves: out of descriptors or buffers, or the peer was gone already.
+_ACCEPT_AGAIN = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
+_ACCEPT_GONE = {errno.ECONNABORTED, errno.EPROTO, errno.EPERM, errno.ENETDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH}
+
+log = get_logger("front")
+
+
+class _Claimed(Exception):
+    """Raised inside Hypercorn's parser to get out of it with the connection."""
+
+    def __init__(self, request: h11.Request, rest: bytes, door: Door) -> None:
+        self.request, self.rest, self.door = request, rest, door
+
+
+class _Server(TCPServer):
+    """Hypercorn's connection handler, with a look at each request's head before it makes a stream of it."""
+
+    route: Route
+    claimed: _Claimed | None = None
+
+    async def _read_data(self) -> None:
+        proto = self.protocol.protocol
+        assert isinstance(proto, H11Protocol)
+
+        async def check(request: h11.Request) -> None:
+            # Replaces the check that would switch to HTTP/2: h2c upgrades are ignored (RFC 9110 §7.8 allows it).
+            path = request.target.partition(b"?")[0].decode("ascii")
+            upgrade = any(k == b"upgrade" and v.strip().lower() == b"websocket" for k, v in request.headers)
+            door = self.route(request.method.decode("ascii"), path, upgrade)
+            if door is not None:
+                raise _Claimed(request, bytes(proto.connection.trailing_data[0]), door)
+
+        proto._check_protocol = check  # type: ignore[method-assign]
+        try:
+            await super()._read_data()
+        except _Claimed as claim:
+            await self.idle_task.stop()
+            self.claimed = claim
+
+    async def _close(self) -> None:
+        if self.claimed is None:
+            await super()._close()
+
+
+@attrs.define(eq=False)
+class Front:
+    """Serves connections until ``stop``. ``app`` is the wrapped ASGI application."""
+
+    app: AppWrapper
+    config: Config
+    route: Route
+    peers: Peers
+    tls: ssl.SSLContext | None = None
+    _context: WorkerContext = attrs.field(factory=lambda: WorkerContext(None))
+    _open: set[trio.SocketStream] = attrs.field(factory=set)
+    _accepting: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+
+    @property
+    def connections(self) -> int:
+        """Connections this front is serving (those handed over to rooms not counted)."""
+        return len(self._open)
+
+    async def serve(
+        self, listeners: Sequence[trio.SocketListener], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Accept and serve; returns after ``stop`` once every connection has ended."""
+        async with trio.open_nursery() as connections:
+            with self._accepting:
+                async with trio.open_nursery() as accepting:
+                    for listener in listeners:
+                        accepting.start_soon(self._accept, listener, connections)
+                    # The listeners queue connections already: ready means ready to answer them.
+                    task_status.started()
+            for listener in listeners:
+                await listener.aclose()
+
+    async def stop(self, grace_s: float) -> None:
+        """Stop accepting, close idle connections now and the others after ``grace_s``."""
+        self._accepting.cancel()
+        await self._context.terminated.set()
+        with trio.move_on_after(grace_s):
+            while self._open:
+                await trio.sleep(0.02)
+        for stream in list(self._open):
+            # Closing the socket frees even a send that Hypercorn has shielded.
+            await trio.aclose_forcefully(stream)
+
+    async def _accept(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
+        while True:
+            try:
+                stream = await listener.accept()
+            except OSError as exc:
+                if exc.errno in _ACCEPT_AGAIN:
+                    log.error("cannot accept connections", error=exc.strerror, hint="raise the open files limit (ulimit -n)")
+                    await trio.sleep(0.1)
+                elif exc.errno not in _ACCEPT_GONE:
+                    raise
+                continue
+            connections.start_soon(self._connection, stream, name="connection")
+
+    async def _connection(self, stream: trio.SocketStream) -> None:
+        self._open.add(stream)
+        kept = False
+        try:
+            kept = await self._requests(stream)
+        except Exception as exc:  # the request boundary: one connection never takes the server down
+            if not _only_network(exc):
+                log.error("connection failed", exc_info=exc)
+        finally:
+            self._open.discard(stream)
+            if not kept:
+                await trio.aclose_forcefully(stream)
+
+    async def _requests(self, stream: trio.SocketStream) -> bool:
+        """Serve one connection; True if a door keeps it."""
+        tune(stream.socket)
+        tls: trio.SSLStream[trio.SocketStream] | None = None
+        if self.tls is not None:
+            tls = trio.SSLStream(stream, self.tls, server_side=True, https_compatible=True)
+            with trio.fail_after(TLS_HANDSHAKE_S):
+                await tls.do_handshake()
+        rest = b""
+        while True:
+            wrapped: Any = GuardedTLS(tls, rest, WRITE_TIMEOUT_S) if tls else Guarded(stream, rest, WRITE_TIMEOUT_S)
+            server = _Server(self.app, self.config, self._context, {}, wrapped)
+            server.route = self.route
+            await server.run()
+            if server.claimed is None:
+                return False
+            taken = self._take(server.claimed, tls or stream, stream)
+            await server.claimed.door(taken)
+            if taken.handed_over or not taken.answered or self._context.terminated.is_set():
+                return taken.handed_over
+            rest = taken.rest
+
+    def _take(
+        self, claim: _Claimed, stream: trio.SocketStream | trio.SSLStream[trio.SocketStream], raw: trio.SocketStream
+    ) -> Taken:
+        request = claim.request
+        path, _, query = request.target.partition(b"?")
+        name = raw.socket.getpeername()
+        headers = list(request.headers)
+        params: dict[str, str] = {}
+        for key, value in parse_qsl(query.decode("ascii", "replace"), keep_blank_values=True):
+            params.setdefault(key, value)
+        return Taken(
+            method=request.method.decode("ascii"),
+            path=unquote(path.decode("ascii")),
+            query=params,
+            headers=headers,
+            target=request.target,
+            stream=stream,
+            rest=claim.rest,
+            peer=self.peers.resolve(name[0] if isinstance(name, tuple) else None, headers, tls=self.tls is not None),
+        )
+
+
+def _only_network(exc: BaseException) -> bool:
+    """Whether nothing happened but a peer that went away or was too slow."""
+    if isinstance(exc, BaseExceptionGroup):
+        return all(_only_network(e) for e in exc.exceptions)
+    return isinstance(exc, OSError | trio.BrokenResourceError | trio.ClosedResourceError | trio.TooSlowError | ssl.SSLError)

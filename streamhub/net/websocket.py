@@ -1,0 +1,101 @@
+"""The server's side of one WebSocket over a taken-over connection: `websockets`' sans-IO protocol on Trio.
+
+The upgrade request was parsed by the front; it is written down again for ``ServerProtocol``, which checks it and
+makes the answer. Pictures to viewers do not pass here: the pump writes prebuilt frames (decision 0006).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from streamhub.net.connection import Taken
+
+__all__ = ["CloseCode", "Opcode", "ServerSocket", "accept"]
+
+
+def _first_offered(_self: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """The contract defines no subprotocol; the first offered is echoed (arduinoWebSockets insists on an answer)."""
+    return offered[0] if offered else None
+
+
+class ServerSocket:
+    """Protocol state of one connection: bytes in, messages and bytes out. No I/O."""
+
+    def __init__(self, taken: Taken, max_message_bytes: int) -> None:
+        self._proto = ServerProtocol(max_size=max_message_bytes, select_subprotocol=_first_offered)
+        head = [b"GET %s HTTP/1.1" % taken.target]
+        head += [name + b": " + value for name, value in taken.headers]
+        self._proto.receive_data(b"\r\n".join(head) + b"\r\n\r\n")
+        self._fragments: list[bytes] = []
+        self._opcode = Opcode.BINARY
+        request = next((e for e in self._proto.events_received() if isinstance(e, Request)), None)
+        if request is not None:
+            self._proto.send_response(self._proto.accept(request))
+
+    @property
+    def open(self) -> bool:
+        """Whether the handshake succeeded and nobody has closed."""
+        return self._proto.state is State.OPEN
+
+    @property
+    def close_code(self) -> int | None:
+        """The code the peer closed with, or ours after a protocol error."""
+        close = self._proto.close_rcvd or self._proto.close_sent
+        return int(close.code) if close else None
+
+    def receive(self, data: bytes) -> list[tuple[Opcode, bytes]]:
+        """Bytes from the peer (b"" at its end) → whole text, binary and pong messages, in order."""
+        if data:
+            self._proto.receive_data(data)
+        else:
+            self._proto.receive_eof()
+        messages: list[tuple[Opcode, bytes]] = []
+        for frame in self._proto.events_received():
+            if isinstance(frame, Frame):
+                self._collect(frame, messages)
+        return messages
+
+    def _collect(self, frame: Frame, messages: list[tuple[Opcode, bytes]]) -> None:
+        opcode = frame.opcode
+        if opcode is Opcode.BINARY or opcode is Opcode.TEXT:
+            if frame.fin:
+                messages.append((opcode, bytes(frame.data)))
+            else:
+                self._opcode, self._fragments = opcode, [bytes(frame.data)]
+        elif opcode is Opcode.CONT:
+            self._fragments.append(bytes(frame.data))
+            if frame.fin:
+                messages.append((self._opcode, b"".join(self._fragments)))
+                self._fragments = []
+        elif opcode is Opcode.PONG:
+            messages.append((opcode, b""))
+
+    def text(self, message: str) -> None:
+        """Queue a text message."""
+        if self.open:
+            self._proto.send_text(message.encode())
+
+    def ping(self) -> None:
+        """Queue a ping with an empty payload."""
+        if self.open:
+            self._proto.send_ping(b"")
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Queue a close; nothing can be queued after it."""
+        if self.open:
+            self._proto.send_close(code, reason)
+
+    def outgoing(self) -> bytes:
+        """The bytes to send now (handshake answer, pongs, what was queued); b"" for none."""
+        return b"".join(self._proto.data_to_send())
+
+
+def accept(taken: Taken, max_message_bytes: int) -> ServerSocket:
+    """The connection's WebSocket; its first ``outgoing`` is the handshake's answer (101, or 4xx and not open)."""
+    return ServerSocket(taken, max_message_bytes)

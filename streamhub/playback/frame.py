@@ -1,0 +1,120 @@
+"""One picture: ``/live/<app>/<room>/frame.jpg``. 200 only for a live one (contract §3, design §7)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from email.utils import format_datetime, parsedate_to_datetime
+
+import attrs
+
+from streamhub.errors import FieldProblem, Invalid
+from streamhub.model.names import RoomKey
+from streamhub.model.streams import State
+from streamhub.net.connection import Taken
+from streamhub.playback.requests import Playback, answer, answering, require_get, split_path
+from streamhub.rooms.room import MakePlaceholder, Room
+from streamhub.wire.http import format_head
+
+RETRY_AFTER_S = 5
+
+
+@attrs.frozen(eq=False)
+class FrameDoor:
+    """Answers snapshots, many on one kept-alive connection."""
+
+    playback: Playback
+    placeholder: MakePlaceholder
+    last_seen: Callable[[RoomKey], Awaitable[datetime | None]]
+
+    async def __call__(self, taken: Taken) -> None:
+        """Answer one request."""
+        await answering(taken, lambda: self._answer(taken))
+
+    async def _answer(self, taken: Taken) -> None:
+        require_get(taken)
+        app, name = split_path(taken.path, "frame.jpg")
+        max_age_s = _max_age(taken.query)
+        grant = await self.playback.grant(app, name, taken.query.get("token"))
+        room = self.playback.hub.get(grant.room)
+        if room is None or not self._fresh(room, max_age_s):
+            await answer(taken, await self._offline(taken, grant.room, room))
+            return
+        assert room.session is not None
+        assert room.session.last_frame_at is not None
+        taken_at = room.session.last_frame_at
+        etag = f'"{int(room.session.started_at.timestamp() * 1000):x}-{room.latest.seq:x}"'
+        headers = [
+            ("Cache-Control", "no-store, no-cache, must-revalidate"),
+            ("Access-Control-Allow-Origin", "*"),
+            ("Access-Control-Expose-Headers", "X-Stream-State, ETag, Last-Modified"),
+            ("X-Stream-State", room.state.value),
+            ("ETag", etag),
+            ("Last-Modified", format_datetime(taken_at, usegmt=True)),
+            *_connection(taken),
+        ]
+        if _not_modified(taken, etag, taken_at):
+            await answer(taken, format_head(304, headers))
+            return
+        jpeg = room.latest.jpeg
+        head = format_head(200, [("Content-Type", "image/jpeg"), ("Content-Length", str(len(jpeg))), *headers])
+        await answer(taken, head if taken.method == "HEAD" else head + jpeg)
+
+    def _fresh(self, room: Room, max_age_s: float | None) -> bool:
+        """Whether the room has a live picture no older than asked for."""
+        if room.state is not State.LIVE or not room.latest.live or room.session is None:
+            return False
+        at = room.session.last_frame_at
+        return at is not None and (max_age_s is None or (room.clock() - at).total_seconds() <= max_age_s)
+
+    async def _offline(self, taken: Taken, key: RoomKey, room: Room | None) -> bytes:
+        state = room.state if room else State.OFFLINE
+        since = room.liveness.since if room else await self.last_seen(key)
+        jpeg = await self.placeholder(key, state, since, None)
+        head = format_head(
+            503,
+            [
+                ("Content-Type", "image/jpeg"),
+                ("Content-Length", str(len(jpeg))),
+                ("Cache-Control", "no-store"),
+                ("Retry-After", str(RETRY_AFTER_S)),
+                ("Access-Control-Allow-Origin", "*"),
+                ("Access-Control-Expose-Headers", "X-Stream-State"),
+                ("X-Stream-State", state.value),
+                *_connection(taken),
+            ],
+        )
+        return head if taken.method == "HEAD" else head + jpeg
+
+
+def _connection(taken: Taken) -> list[tuple[str, str]]:
+    return [] if taken.keeps_alive else [("Connection", "close")]
+
+
+def _max_age(query: dict[str, str]) -> float | None:
+    text = query.get("max_age", "")
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0.0 <= seconds <= 86_400.0:
+        raise Invalid("bad query", fields=[FieldProblem("max_age", f"expected seconds, 0 to 86400, got {text[:20]!r}")])
+    return seconds
+
+
+def _not_modified(taken: Taken, etag: str, taken_at: datetime) -> bool:
+    """Conditional requests, RFC 9110 §13.1: If-None-Match wins over If-Modified-Since."""
+    if (match := taken.header(b"if-none-match")) is not None:
+        return match.strip() == "*" or etag in [part.strip().removeprefix("W/") for part in match.split(",")]
+    # Last-Modified has whole seconds; a camera has many pictures in one: only the entity tag can tell them apart.
+    since = taken.header(b"if-modified-since")
+    if since is None:
+        return False
+    try:
+        return taken_at <= parsedate_to_datetime(since)
+    except (ValueError, TypeError):
+        return False
+
+

@@ -1,0 +1,75 @@
+"""MJPEG over HTTP: ``/live/<app>/<room>/mjpeg``. Close-delimited, one part a picture (contract §2, design §7)."""
+
+from __future__ import annotations
+
+import math
+
+import attrs
+
+from streamhub.net.connection import Taken
+from streamhub.playback.requests import Playback, answer, answering, interval_of, require_get, split_path
+from streamhub.rooms.room import Room
+from streamhub.wire.http import format_head
+from streamhub.wire.multipart import CONTENT_TYPE, OPENING
+
+# A viewer has nothing to say; one that talks this much is no viewer.
+MOST_INPUT_BYTES = 65536
+_HEADERS = (
+    ("Content-Type", CONTENT_TYPE),
+    ("Cache-Control", "no-store, no-cache, must-revalidate"),
+    ("Pragma", "no-cache"),
+    ("Connection", "close"),
+    ("Access-Control-Allow-Origin", "*"),
+    ("Access-Control-Expose-Headers", "X-Stream-State"),
+    ("X-Accel-Buffering", "no"),
+)
+
+
+@attrs.define
+class _Silent:
+    """The side channel of an MJPEG viewer: the head of the answer, then nothing."""
+
+    head: bytes
+    _input: int = 0
+
+    def received(self, data: bytes) -> bool:
+        self._input += len(data)
+        return bool(data) and self._input <= MOST_INPUT_BYTES
+
+    def pending(self) -> bytes:
+        head, self.head = self.head, b""
+        return head
+
+    def next_at(self) -> float:
+        return math.inf
+
+    def alive(self) -> bool:
+        return True
+
+
+@attrs.frozen(eq=False)
+class MjpegDoor:
+    """Serves MJPEG viewers; each becomes one task of its room."""
+
+    playback: Playback
+
+    async def __call__(self, taken: Taken) -> None:
+        """Answer an error, or hand the connection to the room and return."""
+        await answering(taken, lambda: self._open(taken))
+
+    async def _open(self, taken: Taken) -> None:
+        require_get(taken)
+        app, name = split_path(taken.path, "mjpeg")
+        interval_s = interval_of(taken.query)
+        grant = await self.playback.grant(app, name, taken.query.get("token"))
+        if taken.method == "HEAD":
+            status = self.playback.hub.status(grant.room)
+            state = status.state.value if status else "offline"
+            await answer(taken, format_head(200, (*_HEADERS, ("X-Stream-State", state))))
+            taken.answered = False
+            return
+
+        def side(room: Room) -> _Silent:
+            return _Silent(format_head(200, (*_HEADERS, ("X-Stream-State", room.state.value))) + OPENING)
+
+        await self.playback.seat(taken, grant, "mjpeg", side, interval_s)

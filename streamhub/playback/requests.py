@@ -1,0 +1,131 @@
+"""What the doors of ``/live`` have in common: paths, the access check, viewer caps, ``?fps=``."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import attrs
+import trio
+
+from streamhub.errors import FieldProblem, Invalid, MethodNotAllowed, NotFound, StreamHubError, TooMany
+from streamhub.model.access import ViewerAuthority, ViewGrant
+from streamhub.net.connection import DoorWire, Taken
+from streamhub.observe.log import get_logger
+from streamhub.rooms.hub import Hub
+from streamhub.rooms.room import Output, Room
+from streamhub.rooms.viewer import Side, Viewer
+from streamhub.wire.http import format_error
+
+ANSWER_DEADLINE_S = 10.0
+MOST_FPS = 240.0
+
+log = get_logger("playback")
+
+
+@attrs.frozen(eq=False)
+class Playback:
+    """What every playback door needs."""
+
+    hub: Hub
+    authority: ViewerAuthority
+
+    async def grant(self, app: str, room: str, token: str | None) -> ViewGrant:
+        """Ask whether this viewer may watch; raises what the authority raises, in time."""
+        with trio.fail_after(ANSWER_DEADLINE_S):
+            return await self.authority.authorise_viewer(app, room, token)
+
+    async def seat(
+        self,
+        taken: Taken,
+        grant: ViewGrant,
+        output: Output,
+        make_side: Callable[[Room], Side],
+        interval_s: float,
+        farewell: Callable[[Viewer, DoorWire], Awaitable[None]] | None = None,
+    ) -> None:
+        """Hand the connection to the room as a viewer and return; raises TooMany or Unavailable.
+
+        The room's task closes the connection, after ``farewell`` if the viewer ended between two pictures.
+        """
+        room = await self.hub.acquire(grant.room)
+        seated = False
+        try:
+            self._check_caps(room, grant)
+            wire = DoorWire(taken.stream)
+            viewer = Viewer(wire, room.latest, room.pumps[output], make_side(room), interval_s)
+
+            async def watch() -> None:
+                try:
+                    await viewer.run()
+                    if farewell is not None and not viewer.midway:
+                        await farewell(viewer, wire)
+                finally:
+                    room.remove_viewer(viewer)
+                    self.hub.release(room)
+                    await wire.close()
+
+            room.adopt(output, watch)
+            # Counted before the next checkpoint: a crowd that comes at once meets the caps too.
+            room.add_viewer(viewer, output)
+            seated = taken.handed_over = True
+        finally:
+            if not seated:
+                self.hub.release(room)
+
+    def _check_caps(self, room: Room, grant: ViewGrant) -> None:
+        per_room, per_app = grant.limits.per_room, grant.limits.per_app
+        if 0 < per_room <= len(room.viewers):
+            raise _too_many(f"this room has its most viewers ({per_room})", "maxViewersPerRoom")
+        if per_app and per_app <= self.hub.viewer_count(grant.room.app):
+            raise _too_many(f"this app has its most viewers ({per_app})", "maxViewers")
+
+
+def _too_many(message: str, feature: str) -> TooMany:
+    return TooMany(message, code="too_many_viewers", hint=f"Try later, or raise the app's {feature}.", retry_after_s=10)
+
+
+def split_path(path: str, name: str) -> tuple[str, str]:
+    """App and room of ``/live/<app>/<room>/<name>``; raises NotFound for any other shape."""
+    parts = path.split("/")
+    if len(parts) != 5 or parts[1] != "live" or parts[4] != name or not parts[2] or not parts[3]:
+        raise NotFound("no such path", hint="Playback paths are /live/<app>/<room>/mjpeg and …/frame.jpg.")
+    return parts[2], parts[3]
+
+
+def interval_of(query: dict[str, str]) -> float:
+    """Seconds between pictures asked for by ``?fps=`` (0: every picture). Raises Invalid."""
+    text = query.get("fps", "")
+    if not text:
+        return 0.0
+    try:
+        fps = float(text)
+    except ValueError:
+        fps = 0.0
+    if not 0.0 < fps <= MOST_FPS:
+        raise Invalid(
+            "bad query", fields=[FieldProblem("fps", f"expected a number above 0 and up to {MOST_FPS:g}, got {text[:20]!r}")]
+        )
+    return 1.0 / fps
+
+
+def require_get(taken: Taken) -> None:
+    """Raises MethodNotAllowed for anything but GET and HEAD."""
+    if taken.method not in ("GET", "HEAD"):
+        raise MethodNotAllowed(f"{taken.method} is not possible here", hint="Use GET or HEAD.")
+
+
+async def answering(taken: Taken, act: Callable[[], Awaitable[None]]) -> None:
+    """Run a door's work; an error of ours becomes its HTTP answer, and the connection goes on."""
+    try:
+        await act()
+    except StreamHubError as exc:
+        await answer(taken, format_error(exc, head_only=taken.method == "HEAD", close=not taken.keeps_alive))
+    except trio.TooSlowError:
+        log.error("no answer in time", path=taken.path[:100])
+
+
+async def answer(taken: Taken, data: bytes) -> None:
+    """Send a whole answer and give the connection back, if the client means to go on."""
+    with trio.fail_after(ANSWER_DEADLINE_S):
+        await taken.stream.send_all(data)
+    taken.answered = taken.keeps_alive

@@ -1,0 +1,31 @@
+"""The newest picture of a room, and nothing older (depth 1, newest wins)."""
+
+from __future__ import annotations
+
+import attrs
+import trio
+
+
+@attrs.define(eq=False)
+class Latest:
+    """A slot for one picture. ``seq`` rises with every ``publish``; ``live`` is False for a placeholder."""
+
+    jpeg: bytes = b""
+    seq: int = 0
+    live: bool = False
+    _changed: trio.Event | None = None
+
+    def publish(self, jpeg: bytes, *, live: bool) -> None:
+        """Swap the picture and wake whoever waits. Returns at once."""
+        self.jpeg, self.live = jpeg, live
+        self.seq += 1
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
+
+    async def wait_newer(self, seq: int) -> None:
+        """Return once ``self.seq`` is beyond ``seq``; at once if it already is."""
+        while self.seq <= seq:
+            if self._changed is None:
+                self._changed = trio.Event()
+            await self._changed.wait()

@@ -1,0 +1,230 @@
+"""A room: one nursery, the only owner of its live state.
+
+In the nursery run its ingest session, one task per viewer, and the watch that turns time into states: stale after
+a silence, the placeholder while there is no picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from functools import partial
+from typing import Literal, TypeAlias
+
+import attrs
+import trio
+
+from streamhub.errors import Unavailable
+from streamhub.model.clock import WallClock
+from streamhub.model.liveness import Liveness
+from streamhub.model.names import RoomKey
+from streamhub.model.streams import RoomStatus, State, StreamChanged, StreamEvent
+from streamhub.observe.log import get_logger
+from streamhub.rooms.backoff import run_supervised
+from streamhub.rooms.latest import Latest
+from streamhub.rooms.pump import Pump
+from streamhub.rooms.session import Session
+from streamhub.rooms.viewer import Viewer
+from streamhub.wire.multipart import format_part
+from streamhub.wire.websocket import format_binary
+
+Output: TypeAlias = Literal["mjpeg", "ws"]
+Emit: TypeAlias = Callable[[StreamEvent], Awaitable[None]]
+# The picture shown while there is no live one: (room, state, since, size of the last picture) -> JPEG.
+MakePlaceholder: TypeAlias = Callable[[RoomKey, State, datetime | None, tuple[int, int] | None], Awaitable[bytes]]
+PLACEHOLDER_EVERY_S = 5.0
+HOST_GRACE_S = 5.0
+
+log = get_logger("rooms")
+
+
+@attrs.define(eq=False)
+class Room:
+    """Live state of one room; opened and closed by the hub, used by the doors through a lease."""
+
+    key: RoomKey
+    emit: Emit
+    clock: WallClock
+    placeholder: MakePlaceholder
+    on_error: Callable[[RoomKey, str, Exception], None]
+    liveness: Liveness = attrs.field(factory=Liveness)
+    latest: Latest = attrs.field(factory=Latest)
+    session: Session | None = None
+    users: int = 0
+    opened: trio.Event = attrs.field(factory=trio.Event)
+    closed: trio.Event = attrs.field(factory=trio.Event)
+    state_version: int = 0
+    viewers: dict[Viewer, Output] = attrs.field(factory=dict)
+    pumps: dict[Output, Pump] = attrs.field(init=False)
+    _nursery: trio.Nursery | None = None
+    _poked: trio.Event = attrs.field(factory=trio.Event)
+    _reported: tuple[Session, State] | None = None
+    _last_size: tuple[int, int] | None = None
+
+    def __attrs_post_init__(self) -> None:
+        self.pumps = {"mjpeg": Pump(self.latest, format_part), "ws": Pump(self.latest, format_binary)}
+
+    @property
+    def state(self) -> State:
+        """The state everybody shows."""
+        return self.liveness.state
+
+    def status(self) -> RoomStatus:
+        """A snapshot for API, pages and metrics."""
+        counts = {"mjpeg": 0, "ws": 0}
+        for output in self.viewers.values():
+            counts[output] += 1
+        return RoomStatus(
+            key=self.key,
+            state=self.liveness.state,
+            since=self.liveness.since,
+            source=self.session.status(trio.current_time()) if self.session else None,
+            viewers=counts,
+        )
+
+    # --- the source -----------------------------------------------------------------------------------------
+
+    def attach(self, session: Session) -> None:
+        """Make ``session`` the room's source; an older one must have been told to end before."""
+        if self.session is not None:
+            # The counters of the publication go on where the replaced connection left off.
+            if self.session.stream_id == session.stream_id:
+                session.started_at = self.session.started_at
+        elif self.liveness.connected(self.clock()):
+            self._changed()
+        self.session = session
+        self._poke()
+
+    def detach(self, session: Session) -> bool:
+        """The source has left; False if another had taken over."""
+        if self.session is not session:
+            return False
+        self.session = None
+        self._last_size = session.size or self._last_size
+        if self.liveness.disconnected(self.clock()):
+            self._changed()
+        return True
+
+    async def publish(self, session: Session, jpeg: bytes) -> None:
+        """Make ``jpeg`` the room's picture and send it to every ready viewer. Ignored from a replaced session."""
+        if self.session is not session:
+            return
+        now, wall = trio.current_time(), self.clock()
+        session.accepted(jpeg, now, wall)
+        if self.liveness.frame(now, wall):
+            self._changed()
+        self.latest.publish(jpeg, live=True)
+        for pump in self.pumps.values():
+            if pump.ready:
+                await pump.push()
+
+    # --- the viewers ----------------------------------------------------------------------------------------
+
+    def add_viewer(self, viewer: Viewer, output: Output) -> None:
+        """Count ``viewer`` among the room's, from now on until ``remove_viewer``."""
+        self.viewers[viewer] = output
+        self._poke()
+
+    def remove_viewer(self, viewer: Viewer) -> None:
+        """The viewer has left."""
+        self.viewers.pop(viewer, None)
+
+    async def host(self, name: str, child: Callable[[], Awaitable[None]]) -> None:
+        """Run ``child`` in the room's nursery and wait for its end; cancelling the caller cancels it.
+
+        It ends early, without an error here, when the room is closed or an error in it was reported.
+        """
+        scope, done = trio.CancelScope(), trio.Event()
+
+        async def body() -> None:
+            try:
+                with scope:
+                    await child()
+            finally:
+                done.set()
+
+        self.adopt(name, body)
+        try:
+            await done.wait()
+        except trio.Cancelled:
+            scope.cancel()
+            with trio.move_on_after(HOST_GRACE_S, shield=True):
+                await done.wait()
+            raise
+
+    def adopt(self, name: str, child: Callable[[], Awaitable[None]]) -> None:
+        """Run ``child`` in the room's nursery; an error in it is reported and ends only it. Raises Unavailable."""
+        if self._nursery is None:
+            raise Unavailable("the room is closing", code="room_closing", retry_after_s=1)
+        self._nursery.start_soon(self._guard, name, child, name=f"{self.key}/{name}")
+
+    async def _guard(self, name: str, child: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await child()
+        except Exception as exc:  # the room boundary: one viewer's error is not the others'
+            self.on_error(self.key, name, exc)
+
+    # --- the room's own life --------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Run until cancelled or ``close`` is called; whatever runs in the nursery ends with it."""
+        try:
+            async with trio.open_nursery() as self._nursery:
+                self._nursery.start_soon(
+                    run_supervised, self._watch, partial(self.on_error, self.key, "watch"), name=f"{self.key}/watch"
+                )
+                self.opened.set()
+        finally:
+            self._nursery = None
+            self.opened.set()  # whoever waits finds the room closed
+            self.closed.set()
+
+    def close(self) -> None:
+        """Cancel everything in the room. Returns at once: await ``closed``."""
+        if self._nursery is not None:
+            self._nursery.cancel_scope.cancel()
+
+    def _poke(self) -> None:
+        self._poked.set()
+
+    def _changed(self) -> None:
+        self.state_version += 1
+        self._poke()
+        for viewer, output in list(self.viewers.items()):
+            if output == "ws":
+                viewer.poke()
+
+    async def _watch(self) -> None:
+        shown: tuple[int, float] | None = None  # state version and time of the last placeholder
+        while True:
+            self._poked = trio.Event()
+            now = trio.current_time()
+            if self.liveness.tick(now, self.clock()):
+                self._changed()
+            await self._report()
+            wake_at = self.liveness.stale_at() if self.state is State.LIVE else float("inf")
+            if self.state is not State.LIVE and self.viewers:
+                version = self.state_version
+                if shown is None or shown[0] != version or now >= shown[1] + PLACEHOLDER_EVERY_S:
+                    await self._show_placeholder(version)
+                    shown = (version, now)
+                wake_at = shown[1] + PLACEHOLDER_EVERY_S
+            with trio.move_on_at(wake_at):
+                await self._poked.wait()
+
+    async def _report(self) -> None:
+        """Tell the ledger about live and stale; the door tells about start and end."""
+        session, state = self.session, self.state
+        if session is None or state not in (State.LIVE, State.STALE) or self._reported == (session, state):
+            return
+        self._reported = (session, state)
+        await self.emit(StreamChanged(self.key, session.stream_id, state, self.liveness.since or self.clock()))
+
+    async def _show_placeholder(self, version: int) -> None:
+        size = (self.session.size if self.session else None) or self._last_size
+        jpeg = await self.placeholder(self.key, self.state, self.liveness.since, size)
+        if version != self.state_version:
+            return  # the picture came back while we drew
+        self.latest.publish(jpeg, live=False)
+        for pump in self.pumps.values():
+            await pump.push()
