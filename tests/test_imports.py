@@ -34,6 +34,8 @@ ALLOWED: dict[str, frozenset[str]] = {
     "web": COMMON | {"services", "ingest", "rooms", "wire", "net"},
     "simulator": COMMON | {"wire"},
     "main": ALL,
+    "demo": ALL,
+    "doors": ALL,
     "cli": ALL,
     "__main__": ALL,
 }

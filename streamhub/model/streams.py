@@ -111,7 +111,7 @@ class SourceStatus:
 
 @attrs.frozen
 class RoomStatus:
-    """A room in memory: its state and since when (None: never seen), its source, its viewers by output (``mjpeg``, ``ws``)."""
+    """A room in memory: its state, since when (None: never seen), its source, viewers by output (``mjpeg``, ``ws``)."""
 
     key: RoomKey
     state: State

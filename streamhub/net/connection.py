@@ -177,5 +177,3 @@ def tune(sock: trio.socket.SocketType) -> None:
     if sock.family != stdlib_socket.AF_UNIX:
         sock.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
         sock.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_KEEPALIVE, 1)
-
-

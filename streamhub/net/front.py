@@ -67,7 +67,7 @@ class _Server(TCPServer):
             if door is not None:
                 raise _Claimed(request, bytes(proto.connection.trailing_data[0]), door)
 
-        proto._check_protocol = check  # type: ignore[method-assign]
+        proto._check_protocol = check  # type: ignore[method-assign,assignment]
         try:
             await super()._read_data()
         except _Claimed as claim:
@@ -91,6 +91,7 @@ class Front:
     _context: WorkerContext = attrs.field(factory=lambda: WorkerContext(None))
     _open: set[trio.SocketStream] = attrs.field(factory=set)
     _accepting: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+    _left: trio.Event = attrs.field(factory=trio.Event)
 
     @property
     def connections(self) -> int:
@@ -111,16 +112,26 @@ class Front:
             for listener in listeners:
                 await listener.aclose()
 
-    async def stop(self, grace_s: float) -> None:
-        """Stop accepting, close idle connections now and the others after ``grace_s``."""
+    def stop_accepting(self) -> None:
+        """Take no new connections from now on; those that exist go on."""
         self._accepting.cancel()
+
+    async def stop(self, grace_s: float) -> None:
+        """Close idle connections now and the others after ``grace_s``; returns when none is left."""
+        self.stop_accepting()
         await self._context.terminated.set()
         with trio.move_on_after(grace_s):
-            while self._open:
-                await trio.sleep(0.02)
+            await self._emptied()
         for stream in list(self._open):
             # Closing the socket frees even a send that Hypercorn has shielded.
             await trio.aclose_forcefully(stream)
+        with trio.move_on_after(grace_s):
+            await self._emptied()
+
+    async def _emptied(self) -> None:
+        while self._open:
+            self._left = trio.Event()
+            await self._left.wait()
 
     async def _accept(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
         while True:
@@ -128,7 +139,9 @@ class Front:
                 stream = await listener.accept()
             except OSError as exc:
                 if exc.errno in _ACCEPT_AGAIN:
-                    log.error("cannot accept connections", error=exc.strerror, hint="raise the open files limit (ulimit -n)")
+                    log.error(
+                        "cannot accept connections", error=exc.strerror, hint="raise the open files limit (ulimit -n)"
+                    )
                     await trio.sleep(0.1)
                 elif exc.errno not in _ACCEPT_GONE:
                     raise
@@ -145,6 +158,7 @@ class Front:
                 log.error("connection failed", exc_info=exc)
         finally:
             self._open.discard(stream)
+            self._left.set()
             if not kept:
                 await trio.aclose_forcefully(stream)
 
@@ -196,4 +210,6 @@ def _only_network(exc: BaseException) -> bool:
     """Whether nothing happened but a peer that went away or was too slow."""
     if isinstance(exc, BaseExceptionGroup):
         return all(_only_network(e) for e in exc.exceptions)
-    return isinstance(exc, OSError | trio.BrokenResourceError | trio.ClosedResourceError | trio.TooSlowError | ssl.SSLError)
+    return isinstance(
+        exc, OSError | trio.BrokenResourceError | trio.ClosedResourceError | trio.TooSlowError | ssl.SSLError
+    )

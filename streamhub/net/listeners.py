@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import errno
-import os
 import socket
-import stat
+from pathlib import Path
 
 import attrs
 import trio
@@ -54,10 +53,8 @@ def open_tcp(host: str, port: int, *, setting: str) -> tuple[trio.SocketListener
 def open_unix(path: str, *, setting: str) -> tuple[trio.SocketListener, Address]:
     """A listener on a Unix socket; a dead one's file is replaced, a live one's or any other file is not."""
     try:
-        if stat.S_ISSOCK(os.stat(path).st_mode) and not _answers(path):
-            os.unlink(path)
-    except FileNotFoundError:
-        pass
+        if Path(path).is_socket() and not _answers(path):
+            remove_socket_file(path)
     except OSError as exc:
         raise ConfigError(f"cannot listen on unix:{path}: {exc.strerror}", hint=f"Correct {setting}.") from None
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -69,6 +66,11 @@ def open_unix(path: str, *, setting: str) -> tuple[trio.SocketListener, Address]
         sock.close()
         raise ConfigError(f"cannot listen on unix:{path}: {_why(exc)}", hint=_fix(exc, setting)) from None
     return trio.SocketListener(trio.socket.from_stdlib_socket(sock)), Address(path=path)
+
+
+def remove_socket_file(path: str) -> None:
+    """The file of a Unix socket is gone."""
+    Path(path).unlink(missing_ok=True)
 
 
 def _answers(path: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import attrs
 
@@ -147,3 +148,18 @@ def _forwarded(found: dict[bytes, list[str]]) -> list[_Hop]:
 def _proto(text: str) -> str | None:
     word = {"ws": "http", "wss": "https"}.get(text.lower(), text.lower())
     return word if word in ("http", "https") else None
+
+
+class PeerScope:
+    """ASGI middleware: puts the ``Peer`` of each request into its scope as ``streamhub.peer``."""
+
+    def __init__(self, app: Any, peers: Peers) -> None:
+        self._app, self._peers = app, peers
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            client = scope.get("client")
+            tls = scope["scheme"] == "https"
+            peer = self._peers.resolve(client[0] if client else None, scope["headers"], tls=tls)
+            scope = {**scope, "streamhub.peer": peer, "client": (peer.ip, 0), "scheme": peer.base.scheme}
+        await self._app(scope, receive, send)

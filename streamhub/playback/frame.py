@@ -116,5 +116,3 @@ def _not_modified(taken: Taken, etag: str, taken_at: datetime) -> bool:
         return taken_at <= parsedate_to_datetime(since)
     except (ValueError, TypeError):
         return False
-
-

@@ -55,7 +55,12 @@ def draw(room: str, state: State, since: datetime | None, size: tuple[int, int])
 
 
 def _centred(
-    pen: ImageDraw.ImageDraw, text: str, at: tuple[float, float], points: float, colour: tuple[int, int, int], most: float
+    pen: ImageDraw.ImageDraw,
+    text: str,
+    at: tuple[float, float],
+    points: float,
+    colour: tuple[int, int, int],
+    most: float,
 ) -> None:
     font = ImageFont.load_default(max(9, points))
     if (length := pen.textlength(text, font=font)) > most:
@@ -70,9 +75,7 @@ class Placeholders:
     _limiter: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1))
     _kept: OrderedDict[tuple[object, ...], bytes] = attrs.field(factory=OrderedDict)
 
-    async def __call__(
-        self, key: RoomKey, state: State, since: datetime | None, size: tuple[int, int] | None
-    ) -> bytes:
+    async def __call__(self, key: RoomKey, state: State, since: datetime | None, size: tuple[int, int] | None) -> bytes:
         """The picture for a room in this state (``rooms.room.MakePlaceholder``)."""
         what = (key, state, since, size or DEFAULT_SIZE)
         if what in self._kept:

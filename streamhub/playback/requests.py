@@ -103,7 +103,8 @@ def interval_of(query: dict[str, str]) -> float:
         fps = 0.0
     if not 0.0 < fps <= MOST_FPS:
         raise Invalid(
-            "bad query", fields=[FieldProblem("fps", f"expected a number above 0 and up to {MOST_FPS:g}, got {text[:20]!r}")]
+            "bad query",
+            fields=[FieldProblem("fps", f"expected a number above 0 and up to {MOST_FPS:g}, got {text[:20]!r}")],
         )
     return 1.0 / fps
 

@@ -19,7 +19,7 @@ MOST_MESSAGE_BYTES = 65536
 PING_INTERVAL_S = 15.0
 MISSED_PONGS = 2
 CLOSE_S = 1.0
-_REFUSALS = {
+_REFUSALS: dict[type[StreamHubError], tuple[int, str]] = {
     NotFound: (4401, "unknown_app"),
     Unauthorized: (4401, "playback_unauthorized"),
     Forbidden: (4401, "playback_unauthorized"),
@@ -27,6 +27,13 @@ _REFUSALS = {
     TooMany: (4429, "too_many_viewers"),
     Unavailable: (1012, "server restart"),
 }
+
+
+def _refusal(error: StreamHubError) -> tuple[int, str]:
+    for kind, refusal in _REFUSALS.items():
+        if isinstance(error, kind):
+            return refusal
+    return 4401, "handshake_error"
 
 
 @attrs.define(eq=False)
@@ -76,7 +83,7 @@ class ViewerDoor:
             try:
                 return await self._open(taken, socket)
             except StreamHubError as exc:
-                code, word = next((r for kind, r in _REFUSALS.items() if isinstance(exc, kind)), (4401, "handshake_error"))
+                code, word = _refusal(exc)
             except trio.TooSlowError:
                 code, word = 4401, "handshake_error"
             socket.text(viewer_refusal(code, word))

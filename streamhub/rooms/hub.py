@@ -16,7 +16,7 @@ from streamhub.errors import Unavailable
 from streamhub.model.clock import WallClock, utc_now
 from streamhub.model.liveness import Liveness
 from streamhub.model.names import AppName, RoomKey
-from streamhub.model.streams import EndOrder, RoomStatus, SERVER_STOPPING, State
+from streamhub.model.streams import SERVER_STOPPING, EndOrder, RoomStatus, State
 from streamhub.observe.log import get_logger
 from streamhub.rooms.room import Emit, MakePlaceholder, Room
 

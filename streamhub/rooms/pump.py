@@ -25,11 +25,19 @@ _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_
 class Outlet(Protocol):
     """A viewer as the pump sees it: a socket that is between two pictures while it is in the ready set."""
 
-    fd: int
     seq: int
     sent: int
     rest: memoryview | None
-    paced: bool
+
+    @property
+    def fd(self) -> int:
+        """The socket."""
+        ...
+
+    @property
+    def paced(self) -> bool:
+        """Whether it wants one picture at a time."""
+        ...
 
     def wake(self) -> None:
         """End the viewer's waiting; called after it has left the ready set."""

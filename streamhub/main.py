@@ -1,0 +1,251 @@
+"""The server: one Trio process that owns everything.
+
+``serve`` composes the parts and holds the root nursery: ledger, hub, reconciler, front and, with ``--demo``, a
+simulated camera. It is told to stop by an event and then drains within five seconds.
+"""
+
+from __future__ import annotations
+
+import resource
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import attrs
+import trio
+from hypercorn.utils import wrap_app
+
+from streamhub import __version__
+from streamhub.demo import DEMO_ROOM, run_demo
+from streamhub.doors import make_route
+from streamhub.errors import ConfigError
+from streamhub.ingest.camera_ws import CameraDoor
+from streamhub.livekit.tokens import LiveKitKeys
+from streamhub.model.names import AppName, RoomKey, RoomName
+from streamhub.model.urls import Base
+from streamhub.net.addresses import bracketed, is_any_host, lan_address
+from streamhub.net.front import Front
+from streamhub.net.hypercorn import hypercorn_config
+from streamhub.net.listeners import Address, open_tcp, open_unix, remove_socket_file
+from streamhub.net.peers import Peers, PeerScope
+from streamhub.observe.log import get_logger
+from streamhub.observe.metrics import Metrics
+from streamhub.playback.placeholder import Placeholders
+from streamhub.playback.requests import Playback
+from streamhub.rooms.hub import Hub
+from streamhub.services.bootstrap import DATABASE, Prepared, make_data_dir, prepare
+from streamhub.services.bundle import Services, build_services
+from streamhub.services.ledger import Ledger
+from streamhub.settings import Bind, Settings
+from streamhub.store import streams as stream_rows
+from streamhub.store.db import Store, open_store
+from streamhub.web.app import Deps, create_app
+from streamhub.web.pages import PagesDeps
+
+# Cameras and viewers get this long to take their close, then every connection is cut: five seconds in all.
+ROOMS_GRACE_S = 2.0
+CONNECTIONS_GRACE_S = 1.0
+
+log = get_logger("main")
+
+
+@attrs.frozen
+class Running:
+    """A server that answers: where it listens, the base of its URLs, the admin token if this start made it."""
+
+    addresses: tuple[Address, ...]
+    base: Base
+    data_dir: Path
+    lan: str | None
+    demo: RoomKey | None
+    admin_token: str | None = attrs.field(repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class Options:
+    """What the command line adds to the settings."""
+
+    lan: bool = False
+    demo: bool = False
+
+
+async def serve(
+    settings: Settings,
+    options: Options,
+    stop: trio.Event,
+    *,
+    task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve until ``stop`` is set, then drain. Raises ConfigError or StoreError if it cannot start."""
+    raise_descriptor_limit()
+    tls = tls_context(settings)
+    binds = [reachable_bind(b) if options.lan else b for b in settings.http_bind]
+    await trio.to_thread.run_sync(make_data_dir, settings.data_dir)
+    async with open_listeners(binds) as (listeners, addresses), open_store(settings.data_dir / DATABASE) as store:
+        prepared = await prepare(
+            store,
+            settings.data_dir,
+            version=__version__,
+            admin_token=settings.admin_token,
+            livekit=_livekit_keys(settings),
+        )
+        lan = lan_address() if any(is_any_host(a.host) for a in addresses) else None
+        base = _own_base(settings, addresses, tls is not None, lan)
+        peers = Peers(settings.trusted_proxies, base, _public_base(settings), lan)
+        metrics = Metrics()
+        ledger = Ledger(store, metrics)
+        placeholder = Placeholders()
+
+        async def last_seen(key: RoomKey) -> datetime | None:
+            return await store.read(stream_rows.last_seen, key)
+
+        hub = Hub(ledger.apply, placeholder, last_seen)
+        metrics.watch_rooms(hub.statuses, lambda: (hub.totals.frames, hub.totals.bytes, hub.totals.dropped))
+        services = _services(store, hub, ledger, prepared, settings, stop)
+        demo = RoomKey(AppName("live"), RoomName(DEMO_ROOM)) if options.demo else None
+        front = Front(
+            wrap_app(PeerScope(_web(services, hub, metrics, settings, tls, demo), peers), 0, "asgi"),
+            hypercorn_config(),
+            make_route(
+                CameraDoor(hub, services.access, ledger.apply, lambda r: metrics.handshakes.labels(r).inc()),
+                Playback(hub, services.access),
+                placeholder,
+                hub.last_seen,
+            ),
+            peers,
+            tls,
+        )
+        async with trio.open_nursery() as root:
+            await root.start(ledger.run)
+            await root.start(hub.run)
+            root.start_soon(services.reconciler.run)
+            await root.start(front.serve, listeners)
+            task_status.started(Running(addresses, base, settings.data_dir, lan, demo, prepared.admin_token))
+            if demo is not None:
+                root.start_soon(run_demo, services, addresses, tls is not None)
+            await stop.wait()
+            await drain(front, hub, ledger)
+            root.cancel_scope.cancel()
+
+
+async def drain(front: Front, hub: Hub, ledger: Ledger) -> None:
+    """Let everybody leave in order: cameras and viewers first, then open requests, then the last rows."""
+    log.info("stopping")
+    front.stop_accepting()
+    await hub.shutdown(ROOMS_GRACE_S)
+    await front.stop(CONNECTIONS_GRACE_S)
+    await ledger.drain()
+
+
+def _services(
+    store: Store, hub: Hub, ledger: Ledger, prepared: Prepared, settings: Settings, stop: trio.Event
+) -> Services:
+    return build_services(
+        store,
+        hub,
+        ledger,
+        box=prepared.box,
+        livekit=prepared.livekit,
+        data_dir=settings.data_dir,
+        stopping=stop.is_set,
+    )
+
+
+def _web(
+    services: Services, hub: Hub, metrics: Metrics, settings: Settings, tls: ssl.SSLContext | None, demo: RoomKey | None
+) -> Any:
+    async def public_rooms() -> Sequence[RoomKey]:
+        return [demo] if demo else []
+
+    return create_app(
+        Deps(
+            services=services,
+            hub=hub,
+            metrics=metrics,
+            version=__version__,
+            cors_origins=settings.cors_origins,
+            metrics_token=settings.metrics_token,
+            tls=tls is not None,
+            pages=PagesDeps(services.access.find_room, public_rooms),
+        )
+    )
+
+
+@asynccontextmanager
+async def open_listeners(
+    binds: Sequence[Bind],
+) -> AsyncIterator[tuple[list[trio.SocketListener], tuple[Address, ...]]]:
+    """Listeners of all binds, closed at the end. Raises ConfigError; then none stays open."""
+    opened: list[tuple[trio.SocketListener, Address]] = []
+    try:
+        for bind in binds:
+            if bind.path:
+                opened.append(open_unix(bind.path, setting="STREAMHUB_HTTP_BIND"))
+            else:
+                opened.append(open_tcp(bind.host, bind.port, setting="STREAMHUB_HTTP_BIND"))
+        yield [one for one, _ in opened], tuple(address for _, address in opened)
+    finally:
+        for listener, address in opened:
+            listener.socket.close()
+            if address.path:
+                remove_socket_file(address.path)
+
+
+def reachable_bind(bind: Bind) -> Bind:
+    """The bind that ``--lan`` makes of one: the same port on every address."""
+    return bind if bind.path else attrs.evolve(bind, host="::" if ":" in bind.host else "0.0.0.0")  # noqa: S104
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """The server's TLS, or None without a certificate. Raises ConfigError for files that do not fit."""
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    except (OSError, ssl.SSLError) as exc:
+        raise ConfigError(
+            f"cannot use tls_cert and tls_key: {exc}",
+            hint="Give a PEM certificate chain and the key that belongs to it.",
+        ) from None
+    return context
+
+
+def raise_descriptor_limit() -> None:
+    """Raise the limit of open files as far as this user may: each camera and viewer is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard != resource.RLIM_INFINITY and hard < 4096:
+        log.warning("few open files allowed", limit=hard, hint="raise 'ulimit -n': each camera and viewer needs one")
+
+
+def _livekit_keys(settings: Settings) -> LiveKitKeys | None:
+    if settings.livekit_api_key is None or settings.livekit_api_secret is None:
+        return None
+    return LiveKitKeys(settings.livekit_api_key, settings.livekit_api_secret)
+
+
+def _public_base(settings: Settings) -> Base | None:
+    if settings.public_url is None:
+        return None
+    scheme, _, host = settings.public_url.partition("://")
+    return Base(scheme, host)
+
+
+def _own_base(settings: Settings, addresses: Sequence[Address], tls: bool, lan: str | None) -> Base:
+    """The base we would call ourselves by: the public URL, else the LAN address, else the first listener."""
+    if (public := _public_base(settings)) is not None:
+        return public
+    scheme = "https" if tls else "http"
+    tcp = [a for a in addresses if not a.path]
+    if not tcp:
+        return Base(scheme, "localhost")
+    first = next((a for a in tcp if is_any_host(a.host)), tcp[0])
+    host = (lan or "127.0.0.1") if is_any_host(first.host) else first.host
+    return Base(scheme, f"{bracketed(host)}:{first.port}")

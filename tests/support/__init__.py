@@ -1,0 +1,1 @@
+"""Helpers of the tests: real parts put together small, and clients that are not ours."""
