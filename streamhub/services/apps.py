@@ -16,7 +16,7 @@ from streamhub.model.names import APP_NAME, ROOM_PREFIX, AppName, RoomKey, names
 from streamhub.model.streams import APP_DELETED
 from streamhub.services import features as feature_rules
 from streamhub.services.features import Features, FeaturesPatch
-from streamhub.services.fields import UNSET, Check, Page, Paging, Unset, declared, length, like
+from streamhub.services.fields import PRINTABLE, UNSET, Check, Page, Paging, Unset, declared, length, like
 from streamhub.services.live import LiveRooms
 from streamhub.services.sealing import SecretBox
 from streamhub.store import apps as rows
@@ -46,7 +46,7 @@ class NewApp:
     """A request for an app."""
 
     name: str = declared("Name in every path.", _NAME)
-    display_name: str | None = declared("Name for people; default: the name.", length(1, 100), default=None)
+    display_name: str | None = declared("Name for people; default: the name.", length(1, 100), PRINTABLE, default=None)
     room_prefix: str | None = declared("Prefix of the app's rooms; default: the name.", _PREFIX, default=None)
     features: FeaturesPatch | None = declared("What differs from the defaults.", default=None)
 
@@ -55,10 +55,12 @@ class NewApp:
 class AppPatch:
     """Changes of an app; what is not sent stays, null removes."""
 
-    display_name: str | Unset = declared("Name for people.", length(1, 100), default=UNSET)
+    display_name: str | Unset = declared("Name for people.", length(1, 100), PRINTABLE, default=UNSET)
     room_prefix: str | Unset = declared("Prefix of the rooms; only while none is live.", _PREFIX, default=UNSET)
-    callback_url: str | Unset | None = declared("Where events are sent.", length(1, 2048), _URL, default=UNSET)
-    callback_secret: str | Unset | None = declared("Signs the events.", length(1, 256), default=UNSET)
+    callback_url: str | Unset | None = declared(
+        "Where events are sent.", length(1, 2048), PRINTABLE, _URL, default=UNSET, secret=True
+    )
+    callback_secret: str | Unset | None = declared("Signs the events.", length(1, 256), default=UNSET, secret=True)
     features: FeaturesPatch | Unset = declared("What changes in the features.", default=UNSET)
 
 

@@ -32,11 +32,24 @@ class Check:
     schema: Mapping[str, object] = attrs.field(factory=dict)
 
 
-def declared(doc: str, *checks: Check, default: Any = attrs.NOTHING, factory: Callable[[], Any] | None = None) -> Any:
-    """A field with its meaning and checks; without a default it must be sent. Null is checked by the type alone."""
+def declared(
+    doc: str,
+    *checks: Check,
+    default: Any = attrs.NOTHING,
+    factory: Callable[[], Any] | None = None,
+    secret: bool = False,
+) -> Any:
+    """A field with its meaning and checks; without a default it must be sent. Null is checked by the type alone.
+
+    The value of a ``secret`` field is never repeated in an error or a repr.
+    """
+    metadata = {"doc": doc, "checks": checks, "secret": secret}
     if factory is not None:
-        return attrs.field(factory=factory, metadata={"doc": doc, "checks": checks})
-    return attrs.field(default=default, metadata={"doc": doc, "checks": checks})
+        return attrs.field(factory=factory, metadata=metadata)
+    return attrs.field(default=default, metadata=metadata, repr=not secret)
+
+
+PRINTABLE = Check(lambda v: v.isprintable(), "expected no control characters")
 
 
 def between(least: int, most: int) -> Check:

@@ -39,6 +39,7 @@ class NewKey:
         "Your own key instead of a made one (right 'manage').",
         like(CAMERA_KEY, "'wsk_' and 24 to 200 of letters, digits, '_' and '-'"),
         default=None,
+        secret=True,
     )
 
 

@@ -6,6 +6,8 @@ closes the gap between a camera's admission and its session, in which a revocati
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import attrs
 import trio
 from sqlite_utils import Database
@@ -44,7 +46,7 @@ class Reconciler:
                     log.warning("cannot look after keys and apps", error=exc.message, hint=exc.hint)
                 await trio.sleep(PERIOD_S)
         finally:
-            with trio.move_on_after(LAST_WRITE_S, shield=True):
+            with trio.move_on_after(LAST_WRITE_S, shield=True), suppress(StoreError):
                 await self.access.last_used.flush()
 
     async def tick(self) -> None:

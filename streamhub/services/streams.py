@@ -5,14 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 
 import attrs
+from sqlite_utils import Database
 
 from streamhub.errors import NotFound
 from streamhub.model.clock import WallClock, utc_now
 from streamhub.model.names import RoomKey, RoomName
 from streamhub.model.streams import STREAM_DELETED, SourceStatus, State, StreamEnded
-from streamhub.services.apps import App
+from streamhub.services.apps import App, from_row
 from streamhub.services.fields import Page, Paging
 from streamhub.services.live import Applies, LiveRooms
+from streamhub.store import apps as app_rows
 from streamhub.store import streams as rows
 from streamhub.store.db import Store
 from streamhub.store.streams import StreamRow
@@ -24,6 +26,7 @@ class Stream:
 
     row: StreamRow
     state: State
+    since: datetime
     source: SourceStatus | None
     viewers: dict[str, int] | None
 
@@ -80,6 +83,12 @@ class Streams:
         ]
         return sorted(found, key=lambda r: r.room)
 
+    async def public_rooms(self) -> list[RoomKey]:
+        """Live rooms strangers may be shown: of apps with a public wall and public playback, by name."""
+        shown = {r.name for r in await self.store.read(_walls)}
+        keys = [s.key for s in self.hub.statuses() if s.source is not None and s.key.app in shown]
+        return sorted(keys, key=str)
+
     async def _row(self, app: App, stream_id: str) -> StreamRow:
         room, slash, identity = stream_id.partition("/")
         for spelled in (stream_id, f"{app.room(room).room}{slash}{identity}"):
@@ -95,5 +104,10 @@ class Streams:
     def _merged(self, app: App, row: StreamRow) -> Stream:
         status = self.hub.status(RoomKey(app.name, RoomName(row.room))) if row.ended_at is None else None
         if status is None or status.source is None or status.source.stream_id != row.stream_id:
-            return Stream(row, State(row.state), None, None)
-        return Stream(row, status.state, status.source, dict(status.viewers))
+            return Stream(row, State(row.state), row.state_since, None, None)
+        return Stream(row, status.state, status.since or row.state_since, status.source, dict(status.viewers))
+
+
+def _walls(db: Database) -> list[App]:
+    apps = map(from_row, app_rows.all_rows(db))
+    return [a for a in apps if a.features.public_wall and a.features.public_playback]

@@ -15,7 +15,7 @@ from sqlite_utils import Database
 from streamhub.errors import Conflict, FieldProblem, Invalid, NotFound
 from streamhub.model.access import Right, Scope
 from streamhub.model.clock import WallClock, utc_now
-from streamhub.services.fields import Page, Paging, declared, items, length
+from streamhub.services.fields import PRINTABLE, Page, Paging, declared, items, length
 from streamhub.services.sealing import digest, new_api_token, prefix_of
 from streamhub.store import apps as app_rows
 from streamhub.store import tokens as rows
@@ -30,7 +30,7 @@ ALL_RIGHTS = (Right.READ, Right.PUBLISH, Right.MANAGE)
 class NewToken:
     """A request for a token."""
 
-    name: str = declared("What it is for, for people.", length(1, 100))
+    name: str = declared("What it is for, for people.", length(1, 100), PRINTABLE)
     scope: Scope = declared("'global', or 'app' for one app alone.")
     app: str | None = declared("The app, when the scope is 'app'.", default=None)
     app_id: int | None = declared("The app by its id, instead of its name.", default=None)

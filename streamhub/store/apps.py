@@ -84,6 +84,11 @@ def page(db: Database, limit: int, offset: int, only: str | None = None) -> tupl
     return [_row(r) for r in rows.fetchall()], int(total)
 
 
+def all_rows(db: Database) -> list[AppRow]:
+    """All apps, by name."""
+    return page(db, -1, 0)[0]
+
+
 def prefixes(db: Database) -> dict[str, str]:
     """Room prefix of every app, by app name."""
     return dict(db.execute("SELECT name, room_prefix FROM apps").fetchall())

@@ -1,0 +1,62 @@
+"""The command line. Each command's module is imported when it is called: a camera does not load the server."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from streamhub import __version__
+from streamhub.errors import ConfigError, StreamHubError
+
+# Command → where it is and its line in the overview (reading it from the module would import them all).
+COMMANDS: dict[str, tuple[str, str]] = {
+    "serve": ("streamhub.cli.serve:serve_command", "Run the server until Ctrl-C or SIGTERM."),
+    "camera": ("streamhub.cli.camera:camera_command", "Send pictures to a server, as a camera would."),
+    "apps": ("streamhub.cli.apps:apps_group", "List, create, change and delete apps."),
+    "keys": ("streamhub.cli.keys:keys_group", "List, create, rotate, revoke and import camera keys."),
+    "tokens": ("streamhub.cli.tokens:tokens_group", "List, create and revoke API tokens."),
+    "settings": ("streamhub.cli.admin:settings_command", "Show every setting, its value and where it comes from."),
+    "migrate": ("streamhub.cli.admin:migrate_command", "Bring the database to this version."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order a newcomer meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, or None if there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The overview, without importing any command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="streamhub")
+def cli() -> None:
+    """StreamHub: cameras on a page.
+
+    Commands other than 'serve' and 'camera' work on the data folder of this machine, whether a server runs or not,
+    and need no token.
+    """
+
+
+def main() -> None:
+    """Run the command line. Errors are one line and a hint; exit code 2 for usage and configuration, 1 for the rest."""
+    try:
+        cli(prog_name="streamhub")
+    except StreamHubError as exc:
+        click.echo(f"streamhub: {exc.message}\n  {exc.hint}", err=True)
+        sys.exit(2 if isinstance(exc, ConfigError) else 1)

@@ -1,0 +1,166 @@
+"""``/health``, ``/stats``, ``/auth/me`` and ``/metrics``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+import trio
+from quart import Response
+
+from streamhub.model.access import Right
+from streamhub.model.clock import iso_ms
+from streamhub.services import stats
+from streamhub.services.fields import declared
+from streamhub.services.health import Check
+from streamhub.web.auth import KNOWN, PUBLIC, SERVER_READ, authenticate, is_metrics_token
+from streamhub.web.deps import Deps
+from streamhub.web.routing import Call, Route
+
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@attrs.frozen
+class HealthQuery:
+    verbose: bool = declared("With the checks; needs a token.", default=False)
+
+
+@attrs.frozen
+class HealthAnswer:
+    status: Literal["ok", "degraded"]
+    up: bool
+    version: str
+    ts: str
+    uptime_seconds: int
+
+
+@attrs.frozen
+class VerboseHealthAnswer:
+    status: Literal["ok", "degraded"]
+    up: bool
+    version: str
+    ts: str
+    uptime_seconds: int
+    checks: tuple[Check, ...]
+
+
+@attrs.frozen
+class Cpu:
+    load_avg: tuple[float, ...]
+    cores: int
+
+
+@attrs.frozen
+class Counts:
+    apps: int
+    rooms: int
+    active_streams: int
+    viewers: int
+
+
+@attrs.frozen
+class Storage:
+    db_size_bytes: int
+
+
+@attrs.frozen
+class StatsAnswer:
+    ts: str
+    uptime_seconds: int
+    version: str
+    cpu: Cpu
+    memory: stats.Space | None
+    disk: stats.Space | None
+    counts: Counts
+    storage: Storage
+
+
+@attrs.frozen
+class MeAnswer:
+    user_id: str
+    name: str
+    scope: str
+    app: str | None
+    rights: tuple[Right, ...]
+    is_superadmin: bool
+    via: Literal["api_token"]
+
+
+async def get_health(deps: Deps, call: Call) -> HealthAnswer | VerboseHealthAnswer:
+    now, uptime = iso_ms(deps.now()), deps.uptime_s
+    if not call.query.verbose:
+        return HealthAnswer("ok", True, deps.version, now, uptime)
+    await authenticate(deps.services.access)
+    checks = tuple(await deps.services.health.checks())
+    status: Literal["ok", "degraded"] = "degraded" if any(c.ok is False for c in checks) else "ok"
+    return VerboseHealthAnswer(status, True, deps.version, now, uptime, checks)
+
+
+async def get_stats(deps: Deps, _call: Call) -> StatsAnswer:
+    found = await deps.services.stats.server()
+    return StatsAnswer(
+        ts=iso_ms(deps.now()),
+        uptime_seconds=deps.uptime_s,
+        version=deps.version,
+        cpu=Cpu(found.load_avg, found.cores),
+        memory=found.memory,
+        disk=found.disk,
+        counts=Counts(found.apps, found.rooms, found.active_streams, found.viewers),
+        storage=Storage(found.db_size_bytes),
+    )
+
+
+async def get_me(_deps: Deps, call: Call) -> MeAnswer:
+    who = call.principal
+    assert who is not None
+    return MeAnswer(
+        user_id=f"token:{who.token_id}",
+        name=who.name,
+        scope=who.scope.value,
+        app=who.app,
+        rights=tuple(r for r in Right if r in who.rights),
+        is_superadmin=who.app is None and Right.MANAGE in who.rights,
+        via="api_token",
+    )
+
+
+async def get_metrics(deps: Deps, _call: Call) -> Response:
+    if not is_metrics_token(deps.metrics_token):
+        principal = await authenticate(deps.services.access)
+        principal.require(Right.READ)
+    body = await trio.to_thread.run_sync(deps.metrics.exposition)
+    return Response(body, content_type=METRICS_TYPE)
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/health",
+        summary="Whether the server is up; with ?verbose=1 how it is",
+        auth=PUBLIC,
+        handler=get_health,
+        answer=HealthAnswer | VerboseHealthAnswer,
+        query=HealthQuery,
+        bare=True,
+        errors=(401,),
+    ),
+    Route(
+        method="GET",
+        path="/stats",
+        summary="Load, space and counts of the server",
+        auth=SERVER_READ,
+        handler=get_stats,
+        answer=StatsAnswer,
+    ),
+    Route(method="GET", path="/auth/me", summary="Who the token is", auth=KNOWN, handler=get_me, answer=MeAnswer),
+    Route(
+        method="GET",
+        path="/metrics",
+        summary="Prometheus metrics; the metrics token, or an API token of global scope with the right 'read'",
+        auth=PUBLIC,
+        handler=get_metrics,
+        media=METRICS_TYPE,
+        root=True,
+        errors=(401, 403),
+    ),
+)
