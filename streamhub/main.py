@@ -103,7 +103,11 @@ async def serve(
             return await store.read(stream_rows.last_seen, key)
 
         hub = Hub(ledger.apply, placeholder, last_seen)
-        metrics.watch_rooms(hub.statuses, lambda: (hub.totals.frames, hub.totals.bytes, hub.totals.dropped))
+        # The text of /metrics is made in a thread; the rooms belong to this one.
+        metrics.watch_rooms(
+            lambda: trio.from_thread.run_sync(hub.statuses),
+            lambda: (hub.totals.frames, hub.totals.bytes, hub.totals.dropped),
+        )
         services = _services(store, hub, ledger, prepared, settings, stop)
         demo = RoomKey(AppName("live"), RoomName(DEMO_ROOM)) if options.demo else None
         front = Front(
