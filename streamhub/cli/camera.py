@@ -147,7 +147,11 @@ def camera_command(
         quality=quality,
         duration_s=duration,
     )
-    sys.exit(trio.run(_run, plan))
+    try:
+        code = trio.run(_run, plan)
+    except KeyboardInterrupt:  # a second Ctrl-C while we were ending anyway
+        code = 0
+    sys.exit(code)
 
 
 def _row_target(address: str, app: str | None, row: KeyRow) -> tuple[Target, str]:
@@ -197,10 +201,10 @@ async def _run(plan: Plan) -> int:
         await console.closed.wait()
         scope.cancel()
 
-    with trio.CancelScope() as scope:
-        if plan.duration_s is not None:
-            scope.deadline = began + plan.duration_s
-        async with trio.open_nursery() as nursery:
+    async with trio.open_nursery() as nursery:
+        with trio.CancelScope() as scope:
+            if plan.duration_s is not None:
+                scope.deadline = began + plan.duration_s
             await nursery.start(stop_on_signal)
             nursery.start_soon(stop_on_closed_output)
             try:
@@ -209,8 +213,8 @@ async def _run(plan: Plan) -> int:
                     await run_fleet(cameras, console, fail)
             except StreamHubError as exc:
                 fail("source", exc)
-            nursery.cancel_scope.cancel()
-    console.end(trio.current_time() - began)
+        console.end(trio.current_time() - began)
+        nursery.cancel_scope.cancel()
     if console.closed.is_set():
         # The interpreter's own flush at exit would complain about the closed pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -31,7 +31,7 @@ from streamhub.simulator.target import Target
 READY_S = 10.0
 SEND_S = 10.0
 STATS_S = 30.0
-REPORT_S = 1.0
+REPORT_S = 0.5
 # As the reference sketch: a ping every 15 s; generous for the answer, which waits behind a frame on a slow link.
 PING_S, PONG_S = 15.0, 20.0
 
@@ -85,7 +85,7 @@ async def run_camera(
 ) -> None:
     """Send frames until ``options.frames`` are sent, else until cancelled.
 
-    ``report`` is called each second and on changes; it must not block. Raises CameraRefused when the server closes
+    ``report`` is called twice a second and on changes; it must not block. Raises CameraRefused when the server closes
     with 4401, 4403 or 4413 (unless ``keep_trying``), SourceFailed when there are no frames. Everything else is tried
     again for ever. On cancellation the socket is closed with 1000.
     """

@@ -71,7 +71,7 @@ class Picture:
         self._ball = _draw_ball(max(unit // 7, 6))
 
     async def next_frame(self) -> bytes:
-        return await trio.to_thread.run_sync(self._make, limiter=self._limiter)
+        return await trio.to_thread.run_sync(self.make, limiter=self._limiter)
 
     def lower_quality(self) -> bool:
         if self.quality <= LEAST_QUALITY:
@@ -98,7 +98,8 @@ class Picture:
         self._small.paste(image, margin, foot, now.strftime("%Y-%m-%d"))
         return image
 
-    def _make(self) -> bytes:
+    def make(self) -> bytes:
+        """The next frame, in the caller's thread."""
         self.frames += 1
         return encode(self.draw(self._clock().astimezone(), self.frames), self.quality)
 
