@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 
 import attrs
-from sqlite_utils import Database
 
 from streamhub.errors import NotFound, Unauthorized
 from streamhub.livekit.tokens import LiveKitKeys, verify_join_token
@@ -20,7 +19,7 @@ from streamhub.store import apps as app_rows
 from streamhub.store import keys as key_rows
 from streamhub.store import tokens as token_rows
 from streamhub.store.apps import AppRow
-from streamhub.store.db import Store
+from streamhub.store.db import Database, Store
 from streamhub.store.keys import KeyRow
 
 

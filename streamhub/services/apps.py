@@ -8,7 +8,6 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 import attrs
-from sqlite_utils import Database
 
 from streamhub.errors import Conflict, NotFound
 from streamhub.model.clock import WallClock, utc_now
@@ -23,7 +22,7 @@ from streamhub.store import apps as rows
 from streamhub.store import keys as key_rows
 from streamhub.store import streams as stream_rows
 from streamhub.store.apps import AppRow
-from streamhub.store.db import Store
+from streamhub.store.db import Database, Store
 
 
 def _is_callback_url(text: str) -> bool:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import attrs
 import trio
-from sqlite_utils import Database
 
 from streamhub.errors import StoreError
 from streamhub.livekit.tokens import LiveKitKeys
@@ -24,7 +23,7 @@ from streamhub.store import apps as app_rows
 from streamhub.store import meta
 from streamhub.store import streams as stream_rows
 from streamhub.store import tokens as token_rows
-from streamhub.store.db import Store
+from streamhub.store.db import Database, Store
 
 DATABASE = "streamhub.db"
 ADMIN_TOKEN_FILE = "admin-token"  # noqa: S105 - a file name

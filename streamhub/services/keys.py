@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 import secrets
-import sqlite3
 from datetime import datetime
 
 import attrs
-from sqlite_utils import Database
 
 from streamhub.errors import Conflict, NotFound
 from streamhub.model.clock import WallClock, utc_now
@@ -20,7 +18,7 @@ from streamhub.services.live import LiveRooms
 from streamhub.services.sealing import digest, new_camera_key, prefix_of
 from streamhub.store import apps as app_rows
 from streamhub.store import keys as rows
-from streamhub.store.db import Store
+from streamhub.store.db import Database, Store, Taken
 from streamhub.store.keys import KeyRow
 
 CAMERA_KEY = re.compile(r"wsk_[A-Za-z0-9_-]{24,200}", re.ASCII)
@@ -127,7 +125,7 @@ def _add(db: Database, app: App, new: NewKey, secret: str, at: datetime) -> KeyR
     )
     try:
         rows.insert(db, row)
-    except sqlite3.IntegrityError:
+    except Taken:
         raise Conflict(
             f"the camera key {row.key_prefix}… is in use already",
             code="camera_key_exists",

@@ -10,7 +10,6 @@ from contextlib import suppress
 
 import attrs
 import trio
-from sqlite_utils import Database
 
 from streamhub.errors import StoreError
 from streamhub.model.streams import APP_DELETED, KEY_REVOKED
@@ -19,7 +18,7 @@ from streamhub.services.access import Access
 from streamhub.services.live import LiveRooms
 from streamhub.store import apps as app_rows
 from streamhub.store import keys as key_rows
-from streamhub.store.db import Store
+from streamhub.store.db import Database, Store
 
 PERIOD_S = 1.0
 LAST_WRITE_S = 2.0

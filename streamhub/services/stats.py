@@ -8,13 +8,12 @@ from pathlib import Path
 
 import attrs
 import trio
-from sqlite_utils import Database
 
 from streamhub.services.live import LiveRooms
 from streamhub.store import apps as app_rows
 from streamhub.store import meta
 from streamhub.store import streams as stream_rows
-from streamhub.store.db import Store
+from streamhub.store.db import Database, Store
 
 
 @attrs.frozen

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 
 import attrs
-from sqlite_utils import Database
 
 from streamhub.errors import NotFound
 from streamhub.model.clock import WallClock, utc_now
@@ -16,7 +15,7 @@ from streamhub.services.fields import Page, Paging
 from streamhub.services.live import Applies, LiveRooms
 from streamhub.store import apps as app_rows
 from streamhub.store import streams as rows
-from streamhub.store.db import Store
+from streamhub.store.db import Database, Store
 from streamhub.store.streams import StreamRow
 
 

@@ -6,11 +6,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import sqlite3
 from datetime import datetime
 
 import attrs
-from sqlite_utils import Database
 
 from streamhub.errors import Conflict, FieldProblem, Invalid, NotFound
 from streamhub.model.access import Right, Scope
@@ -19,7 +17,7 @@ from streamhub.services.fields import PRINTABLE, Page, Paging, declared, items, 
 from streamhub.services.sealing import digest, new_api_token, prefix_of
 from streamhub.store import apps as app_rows
 from streamhub.store import tokens as rows
-from streamhub.store.db import Store
+from streamhub.store.db import Database, Store, Taken
 from streamhub.store.tokens import TokenRow
 
 OWN_TOKEN = re.compile(r"sk_[A-Za-z0-9_-]{29,200}", re.ASCII)
@@ -146,7 +144,7 @@ def add_token(db: Database, new: NewToken, secret: str, at: datetime) -> TokenRo
             at=at,
             expires_at=new.expires_at,
         )
-    except sqlite3.IntegrityError:
+    except Taken:
         raise Conflict("this token exists already", code="token_exists") from None
 
 

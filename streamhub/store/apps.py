@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 from sqlite_utils import Database
 
+from streamhub.store.failures import unique
 from streamhub.store.times import from_ms, to_ms
 
 _COLUMNS = "id, name, display_name, room_prefix, features_json, callback_url, callback_secret, created_at, updated_at"
@@ -32,13 +33,14 @@ class AppRow:
 
 
 def insert(db: Database, *, name: str, display_name: str, room_prefix: str, features_json: str, at: datetime) -> AppRow:
-    """Add an app. Raises sqlite3.IntegrityError if name or prefix is taken."""
+    """Add an app. Raises Taken if name or prefix is taken."""
     ms = to_ms(at)
-    cursor = db.execute(
-        "INSERT INTO apps (name, display_name, room_prefix, features_json, created_at, updated_at)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
-        [name, display_name, room_prefix, features_json, ms, ms],
-    )
+    with unique():
+        cursor = db.execute(
+            "INSERT INTO apps (name, display_name, room_prefix, features_json, created_at, updated_at)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            [name, display_name, room_prefix, features_json, ms, ms],
+        )
     return AppRow(
         int(cursor.lastrowid or 0), name, display_name, room_prefix, features_json, None, None, from_ms(ms), from_ms(ms)
     )

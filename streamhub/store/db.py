@@ -17,10 +17,11 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 import attrs
 import trio
-from sqlite_utils import Database
+from sqlite_utils import Database as Database
 
 from streamhub.errors import StoreError
 from streamhub.store.failures import BUSY_TIMEOUT_S, explained, primary_code
+from streamhub.store.failures import Taken as Taken
 from streamhub.store.migrate import migrate
 
 T = TypeVar("T")

@@ -62,6 +62,19 @@ def primary_code(exc: sqlite3.Error) -> int:
     return int(getattr(exc, "sqlite_errorcode", 0)) & 0xFF
 
 
+class Taken(Exception):
+    """A value that must be unique is there already, or the row referred to is not."""
+
+
+@contextmanager
+def unique() -> Iterator[None]:
+    """Turn a broken constraint into Taken."""
+    try:
+        yield
+    except sqlite3.IntegrityError as exc:
+        raise Taken(str(exc)) from exc
+
+
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
     """Turn SQLite's errors about the file and the disk into StoreError; let all others pass."""

@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 from sqlite_utils import Database
 
+from streamhub.store.failures import unique
 from streamhub.store.times import from_ms, to_ms
 
 _COLUMNS = (
@@ -36,27 +37,29 @@ class KeyRow:
 
 
 def insert(db: Database, row: KeyRow) -> None:
-    """Add a key. Raises sqlite3.IntegrityError if its digest is there already, or the app is not."""
-    db.execute(
-        f"INSERT INTO camera_keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
-        [
-            row.id,
-            row.app_id,
-            row.room,
-            row.room_given,
-            row.identity,
-            row.key_hash,
-            row.key_prefix,
-            row.idle_timeout_s,
-            int(row.takeover),
-            to_ms(row.created_at),
-        ],
-    )
+    """Add a key. Raises Taken if its digest is there already, or the app is not."""
+    with unique():
+        db.execute(
+            f"INSERT INTO camera_keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            [
+                row.id,
+                row.app_id,
+                row.room,
+                row.room_given,
+                row.identity,
+                row.key_hash,
+                row.key_prefix,
+                row.idle_timeout_s,
+                int(row.takeover),
+                to_ms(row.created_at),
+            ],
+        )
 
 
 def set_secret(db: Database, key_id: str, key_hash: str, key_prefix: str) -> None:
-    """Exchange the secret of a key. Raises sqlite3.IntegrityError if the digest is there already."""
-    db.execute("UPDATE camera_keys SET key_hash = ?, key_prefix = ? WHERE id = ?", [key_hash, key_prefix, key_id])
+    """Exchange the secret of a key. Raises Taken if the digest is there already."""
+    with unique():
+        db.execute("UPDATE camera_keys SET key_hash = ?, key_prefix = ? WHERE id = ?", [key_hash, key_prefix, key_id])
 
 
 def set_room(db: Database, key_id: str, room: str, room_given: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 from sqlite_utils import Database
 
+from streamhub.store.failures import unique
 from streamhub.store.times import from_ms, to_ms
 
 _SELECT = (
@@ -57,22 +58,23 @@ def insert(
     at: datetime,
     expires_at: datetime | None,
 ) -> TokenRow:
-    """Add a token. Raises sqlite3.IntegrityError if its digest is there already, or the app is not."""
-    cursor = db.execute(
-        "INSERT INTO api_tokens (name, token_hash, key_prefix, scope, app_id, rights_json, allowed_ips_json,"
-        " created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            name,
-            token_hash,
-            key_prefix,
-            scope,
-            app_id,
-            json.dumps(list(rights)),
-            json.dumps(list(allowed_ips)),
-            to_ms(at),
-            None if expires_at is None else to_ms(expires_at),
-        ],
-    )
+    """Add a token. Raises Taken if its digest is there already, or the app is not."""
+    with unique():
+        cursor = db.execute(
+            "INSERT INTO api_tokens (name, token_hash, key_prefix, scope, app_id, rights_json, allowed_ips_json,"
+            " created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                name,
+                token_hash,
+                key_prefix,
+                scope,
+                app_id,
+                json.dumps(list(rights)),
+                json.dumps(list(allowed_ips)),
+                to_ms(at),
+                None if expires_at is None else to_ms(expires_at),
+            ],
+        )
     row = by_id(db, int(cursor.lastrowid or 0))
     assert row is not None
     return row
