@@ -52,7 +52,6 @@ export function createLink(url, on) {
     phase = 'open';
     unopened = 0;
     openedAt = heardAt = performance.now();
-    rhythm.connected();
     on.open();
   }
 
@@ -65,10 +64,11 @@ export function createLink(url, on) {
       return;
     }
     const message = parse(event.data);
-    if (message.type === 'error') refusal = String(message.message);
+    if (message.type === 'error') refusal = refusalOf(message);
     if (message.type !== 'state') return;
     // Words about a live camera are no substitute for its pictures.
     if (message.state !== 'live' || state !== 'live') heardAt = now;
+    if (state !== 'live') rhythm.resumed();
     state = message.state;
     on.state(state, message.since ? new Date(message.since) : null);
   }
@@ -80,8 +80,8 @@ export function createLink(url, on) {
     drop();
     phase = 'waiting';
     dueAt = now + (relaxed ? REFUSED_DELAY_MS : backoff.next());
-    if (refusal && refusal !== 'handshake_error') {
-      dueAt = now + REFUSED_DELAY_MS * (0.5 + Math.random());
+    if (refusal) {
+      dueAt = now + REFUSED_DELAY_MS * (0.5 + Math.random() / 2);
       on.refused(refusal);
       return;
     }
@@ -145,6 +145,11 @@ export function createLink(url, on) {
       relaxed = yes;
     },
   };
+}
+
+// The word of a refusal that another attempt will not change soon; a restart or a mishap is none.
+function refusalOf(message) {
+  return /^44/.test(message.code) && message.message !== 'handshake_error' ? String(message.message) : null;
 }
 
 function parse(text) {

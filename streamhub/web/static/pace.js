@@ -30,7 +30,8 @@ export function createRhythm() {
   let last = 0;
   let patience = LEAST_PATIENCE_MS;
   return {
-    connected() {
+    // What lies before was an outage or another connection, not a rhythm.
+    resumed() {
       last = 0;
     },
     frame(now) {
