@@ -8,7 +8,7 @@ from streamhub.errors import NotFound
 from streamhub.model.access import Right, Scope
 from streamhub.model.clock import iso_ms, sqlite_time
 from streamhub.services.fields import Page
-from streamhub.services.tokens import ApiToken, NewToken
+from streamhub.services.tokens import ApiToken, Issued, NewToken
 from streamhub.web.auth import SERVER_MANAGE
 from streamhub.web.deps import Deps
 from streamhub.web.routing import Call, Route
@@ -65,14 +65,8 @@ def shown(token: ApiToken) -> TokenAnswer:
     )
 
 
-async def list_tokens(deps: Deps, call: Call) -> Page[TokenAnswer]:
-    page = await deps.services.tokens.page(call.query)
-    return Page([shown(t) for t in page.items], page.total, page.paging)
-
-
-async def create_token(deps: Deps, call: Call) -> NewTokenAnswer:
-    new: NewToken = call.body
-    issued = await deps.services.tokens.create(new)
+def shown_new(issued: Issued) -> NewTokenAnswer:
+    """A new token with its secret."""
     row = shown(issued.token)
     return NewTokenAnswer(
         id=row.id,
@@ -87,6 +81,16 @@ async def create_token(deps: Deps, call: Call) -> NewTokenAnswer:
         created_at=row.created_at,
         expires_at=row.expires_at,
     )
+
+
+async def list_tokens(deps: Deps, call: Call) -> Page[TokenAnswer]:
+    page = await deps.services.tokens.page(call.query)
+    return Page([shown(t) for t in page.items], page.total, page.paging)
+
+
+async def create_token(deps: Deps, call: Call) -> NewTokenAnswer:
+    new: NewToken = call.body
+    return shown_new(await deps.services.tokens.create(new))
 
 
 async def revoke_token(deps: Deps, call: Call) -> None:
