@@ -10,7 +10,7 @@ from streamhub.cli.local import Folder, all_pages, folder_options, when, work
 from streamhub.cli.output import confirm, read_secret, show_facts, show_json, show_table
 from streamhub.services.apps import App, AppPatch, NewApp
 from streamhub.services.bundle import Services
-from streamhub.web.api.apps import shown
+from streamhub.web.api.shapes.apps import shown
 from streamhub.web.schema import parse, wire_name
 
 

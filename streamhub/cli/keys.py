@@ -14,7 +14,7 @@ from streamhub.cli.output import read_secret, show_csv, show_facts, show_json, s
 from streamhub.services.apps import App
 from streamhub.services.bundle import Services
 from streamhub.services.keys import IssuedKey, NewKey
-from streamhub.web.api.ws_ingest import DeletedKey, NewKeyAnswer, shown, shown_new
+from streamhub.web.api.shapes.ws_ingest import DeletedKey, NewKeyAnswer, shown, shown_new
 from streamhub.web.schema import dump, parse
 
 T = TypeVar("T")

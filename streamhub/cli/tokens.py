@@ -11,7 +11,7 @@ from streamhub.cli.output import show_facts, show_json, show_table
 from streamhub.model.access import Scope
 from streamhub.model.clock import iso_ms, utc_now
 from streamhub.services.tokens import ApiToken, NewToken
-from streamhub.web.api.tokens import shown, shown_new
+from streamhub.web.api.shapes.tokens import shown, shown_new
 from streamhub.web.schema import parse
 
 

@@ -1,0 +1,1 @@
+"""What answers look like. No framework here: the command line prints the same shapes without loading the web."""
