@@ -145,7 +145,9 @@ class Settings:
 
     data_dir: Path = _setting("data", Path, "Folder of the database, the keys and the admin token.")
     http_bind: tuple[Bind, ...] = _setting(
-        "127.0.0.1:3020", _http_binds, "Where HTTP listens: HOST:PORT or unix:PATH, several by comma. Port 0 = a free one."
+        "127.0.0.1:3020",
+        _http_binds,
+        "Where HTTP listens: HOST:PORT or unix:PATH, several by comma. Port 0 = a free one.",
     )
     rtmp_bind: tuple[Bind, ...] = _setting(
         "127.0.0.1:1935", _binds, "Where RTMP listens; 'off' disables it. Checked now, used once RTMP lands."
@@ -158,24 +160,44 @@ class Settings:
         "Networks whose X-Forwarded-* and Forwarded headers are believed. Peers of a Unix socket always are.",
     )
     outbound_allow: tuple[Network, ...] = _setting(
-        "private", _networks, "Networks beyond the public internet that pulls and callbacks may reach ('private' = RFC 1918 and ULA)."
+        "private",
+        _networks,
+        "Networks beyond the public internet that pulls and callbacks may reach ('private' = RFC 1918 and ULA).",
     )
-    public_url: str | None = _setting("", _url("http", "https"), "Base of every URL we hand out; unset: taken from the request.")
-    public_ws_url: str | None = _setting("", _url("ws", "wss"), "LiveKit's WebSocket as clients reach it; unset: derived.")
-    public_rtmp_url: str | None = _setting("", _url("rtmp", "rtmps"), "RTMP server as encoders reach it; unset: derived.")
+    public_url: str | None = _setting(
+        "", _url("http", "https"), "Base of every URL we hand out; unset: taken from the request."
+    )
+    public_ws_url: str | None = _setting(
+        "", _url("ws", "wss"), "LiveKit's WebSocket as clients reach it; unset: derived."
+    )
+    public_rtmp_url: str | None = _setting(
+        "", _url("rtmp", "rtmps"), "RTMP server as encoders reach it; unset: derived."
+    )
     cors_origins: tuple[str, ...] = _setting(
         "", _origins, "Origins whose pages may call the REST API from a browser: '*', or a list. Unset: none."
     )
     admin_token: str | None = _setting(
-        "", _admin_token, "A fixed admin API token (sk_…, 32 characters or more); unset: one is made on first run.", secret=True
+        "",
+        _admin_token,
+        "A fixed admin API token (sk_…, 32 characters or more); unset: one is made on first run.",
+        secret=True,
     )
     metrics_token: str | None = _setting(
-        "", _secret(16), "Bearer token for /metrics; unset: any API token with the right 'read' and global scope.", secret=True
+        "",
+        _secret(16),
+        "Bearer token for /metrics; unset: any API token with the right 'read' and global scope.",
+        secret=True,
     )
-    livekit_url: str | None = _setting("", _url("ws", "wss", "http", "https"), "An external LiveKit server; unset: a managed one.")
+    livekit_url: str | None = _setting(
+        "", _url("ws", "wss", "http", "https"), "An external LiveKit server; unset: a managed one."
+    )
     livekit_api_key: str | None = _setting("", _secret(3), "API key of that server; unset: made on first run.")
-    livekit_api_secret: str | None = _setting("", _secret(16), "API secret of that server; unset: made on first run.", secret=True)
-    livekit_binary: str | None = _setting("", str, "Path of livekit-server; unset: looked for on PATH. Used once LiveKit lands.")
+    livekit_api_secret: str | None = _setting(
+        "", _secret(16), "API secret of that server; unset: made on first run.", secret=True
+    )
+    livekit_binary: str | None = _setting(
+        "", str, "Path of livekit-server; unset: looked for on PATH. Used once LiveKit lands."
+    )
     rtc_udp_port: int = _setting("7882", _port, "UDP port of the managed LiveKit's media (0 = a free one).")
     rtc_tcp_port: int = _setting("7881", _port, "TCP port of the managed LiveKit's media (0 = a free one).")
     media_address: str = _setting("auto", str, "Address the managed LiveKit announces for media.")
@@ -252,7 +274,9 @@ def _read_toml(path: Path) -> dict[str, str]:
     try:
         table = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
-        raise ConfigError(f"cannot read {path}: {exc}", hint="Correct the file, or name another with --config.") from None
+        raise ConfigError(
+            f"cannot read {path}: {exc}", hint="Correct the file, or name another with --config."
+        ) from None
     out = {}
     for name, value in table.items():
         _known(name, shown=f"{name} in {path}", as_env=False)
