@@ -33,6 +33,8 @@ ALLOWED: dict[str, frozenset[str]] = {
     "playback": COMMON | {"services", "rooms", "wire", "net"},
     "web": COMMON | {"services", "ingest", "rooms", "wire", "net"},
     "simulator": COMMON | {"wire"},
+    "doors": COMMON | {"ingest", "net", "playback", "rooms", "wire"},
+    "demo": COMMON | {"net", "services", "simulator"},
     "main": ALL,
     "demo": ALL,
     "doors": ALL,
