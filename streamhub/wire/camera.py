@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -75,16 +76,28 @@ def ready_message(grant: CameraGrant) -> str:
 
 
 def parse_stats(text: bytes) -> dict[str, Any] | None:
-    """The device's figures without ``type``; None for anything that is not a stats message of sane size."""
+    """The device's figures without ``type``; None for anything that is not a stats message of sane size.
+
+    Firmware that divides by zero writes NaN: such numbers become null, for what is stored must be JSON.
+    """
     if len(text) > MAX_STATS_BYTES:
         return None
     try:
-        message = json.loads(text)
+        message = json.loads(text, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError):
         return None
     if not isinstance(message, dict) or message.get("type") != "stats":
         return None
     return {k: v for k, v in message.items() if k != "type"}
+
+
+def _no_number(_word: str) -> None:
+    return None
+
+
+def _finite(digits: str) -> float | None:
+    number = float(digits)
+    return number if math.isfinite(number) else None
 
 
 class Verdict(enum.Enum):
