@@ -1,0 +1,1 @@
+"""Small stand-ins with behaviour, for unit tests only."""
