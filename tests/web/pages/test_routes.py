@@ -156,7 +156,7 @@ async def test_front_page_on_loopback_says_that_devices_cannot_use_this_address(
 async def test_scripts_and_styles_a_page_names_are_kept_for_ever(client):
     html = await (await client.get("/play/live/cam1")).get_data(as_text=True)
     named = set(re.findall(r'(?:src|href)="(/static/[^"#]+)', html))
-    assert len(named) >= 6
+    assert len(named) >= 5
     for path in named:
         response = await client.get(path)
         assert response.status_code == 200
