@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import attrs
 import trio
 
-from streamhub.errors import FieldProblem, Invalid, MethodNotAllowed, NotFound, StreamHubError, TooMany
+from streamhub.errors import FieldProblem, Invalid, MethodNotAllowed, NotFound, StreamHubError, TooMany, Unavailable
 from streamhub.model.access import ViewerAuthority, ViewGrant
 from streamhub.net.connection import DoorWire, Taken
 from streamhub.observe.log import get_logger
@@ -123,6 +123,9 @@ async def answering(taken: Taken, act: Callable[[], Awaitable[None]]) -> None:
         await answer(taken, format_error(exc, head_only=taken.method == "HEAD", close=not taken.keeps_alive))
     except trio.TooSlowError:
         log.error("no answer in time", path=taken.path[:100])
+        busy = Unavailable("the server is too busy to answer", code="too_busy", retry_after_s=5)
+        await answer(taken, format_error(busy, head_only=taken.method == "HEAD", close=True))
+        taken.answered = False
 
 
 async def answer(taken: Taken, data: bytes) -> None:

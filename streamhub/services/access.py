@@ -12,15 +12,13 @@ from streamhub.model.access import CameraGrant, CameraHello, CameraLimits, Princ
 from streamhub.model.clock import WallClock, utc_now
 from streamhub.model.names import ROOM_NAME, AppName, RoomKey
 from streamhub.services import tokens
-from streamhub.services.apps import App, from_row, unknown_app
+from streamhub.services.app_cache import AppCache
+from streamhub.services.apps import unknown_app
 from streamhub.services.last_used import LastUsed
 from streamhub.services.sealing import digest
-from streamhub.store import apps as app_rows
 from streamhub.store import keys as key_rows
 from streamhub.store import tokens as token_rows
-from streamhub.store.apps import AppRow
-from streamhub.store.db import Database, Store
-from streamhub.store.keys import KeyRow
+from streamhub.store.db import Store
 
 
 @attrs.frozen
@@ -41,6 +39,7 @@ class Access:
     store: Store
     livekit: LiveKitKeys
     last_used: LastUsed
+    apps: AppCache
     now: WallClock = utc_now
     admitted: dict[str, str] = attrs.field(factory=dict)
 
@@ -70,12 +69,12 @@ class Access:
 
     async def authorise_camera(self, hello: CameraHello) -> CameraGrant | Refusal:
         """Checks 5 to 8 of the handshake table (contract, ws-ingest-protocol §1), in its order."""
-        app_row, key = await self.store.read(_camera_rows, hello.app, digest(hello.key))
-        if app_row is None:
+        app = await self.apps.find(hello.app)
+        if app is None:
             return Refusal(4401, "unknown_app")
-        if key is None or key.app_id != app_row.id:
+        key = await self.store.read(key_rows.by_hash, digest(hello.key))
+        if key is None or key.app_id != app.id:
             return Refusal(4401, "invalid_key")
-        app = from_row(app_row)
         rules = app.features.ws_ingest
         if not rules.enabled:
             return Refusal(4403, "ws_ingest_disabled")
@@ -99,7 +98,7 @@ class Access:
 
     async def authorise_viewer(self, app: str, room: str, token: str | None) -> ViewGrant:
         """The grant to watch. Raises NotFound (unknown app, impossible room name), Unauthorized (private playback)."""
-        found = await self._app(app)
+        found = await self.apps.find(app)
         if found is None:
             raise unknown_app(app)
         if not ROOM_NAME.fullmatch(room):
@@ -120,18 +119,10 @@ class Access:
 
     async def find_room(self, app: str, room: str) -> RoomView | None:
         """The room of that short or full name, seen or not; None for an unknown app or impossible name."""
-        found = await self._app(app)
+        found = await self.apps.find(app)
         if found is None or not ROOM_NAME.fullmatch(room):
             return None
         return RoomView(found.room(room), found.features.public_playback)
-
-    async def _app(self, name: str) -> App | None:
-        row = await self.store.read(app_rows.by_name, name)
-        return None if row is None else from_row(row)
-
-
-def _camera_rows(db: Database, app: str, key_hash: str) -> tuple[AppRow | None, KeyRow | None]:
-    return app_rows.by_name(db, app), key_rows.by_hash(db, key_hash)
 
 
 def _allowed(client_ip: str, networks: tuple[str, ...]) -> bool:

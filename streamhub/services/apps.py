@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -132,6 +133,7 @@ class Apps:
     store: Store
     hub: LiveRooms
     box: SecretBox
+    changed: Callable[[], None] = lambda: None
     now: WallClock = utc_now
 
     async def create(self, new: NewApp) -> App:
@@ -160,12 +162,21 @@ class Apps:
         moving = patch.room_prefix is not UNSET and patch.room_prefix != app.room_prefix
         if moving and any(s.source is not None for s in self.hub.statuses(app.name)):
             raise _room_is_live(app.name)
-        return from_row(await self.store.write(self._patch, app, patch, moving))
+        try:
+            after = from_row(await self.store.write(self._patch, app, patch, moving))
+        finally:
+            self.changed()  # also if cancelled while it was written
+        if app.features.public_playback and not after.features.public_playback:
+            await self.hub.end_viewers(app.name)  # whoever has a token comes back with it
+        return after
 
     async def delete(self, app: App) -> None:
         """The app, its tokens, keys and streams are gone and its cameras and viewers disconnected."""
-        if not await self.store.write(rows.delete, app.id):
-            raise unknown_app(app.name)
+        try:
+            if not await self.store.write(rows.delete, app.id):
+                raise unknown_app(app.name)
+        finally:
+            self.changed()
         await self.hub.end_app(app.name, APP_DELETED)
 
     def _patch(self, db: Database, app: App, patch: AppPatch, moving: bool) -> AppRow:

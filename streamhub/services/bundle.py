@@ -10,6 +10,7 @@ import attrs
 from streamhub.livekit.tokens import LiveKitKeys
 from streamhub.model.clock import WallClock, utc_now
 from streamhub.services.access import Access
+from streamhub.services.app_cache import AppCache
 from streamhub.services.apps import Apps
 from streamhub.services.health import Health
 from streamhub.services.keys import Keys
@@ -49,9 +50,10 @@ def build_services(
     stopping: Callable[[], bool] = lambda: False,
 ) -> Services:
     """The services over one store and one hub. Starts nothing."""
-    access = Access(store, livekit, LastUsed(store), now)
+    cache = AppCache(store)
+    access = Access(store, livekit, LastUsed(store), cache, now)
     return Services(
-        apps=Apps(store, hub, box, now),
+        apps=Apps(store, hub, box, cache.forget, now),
         tokens=Tokens(store, now),
         keys=Keys(store, hub, now),
         streams=Streams(store, hub, ledger, now),

@@ -33,6 +33,10 @@ class LiveRooms(Protocol):
         """End the camera that uses the key, and return whether there was one."""
         ...
 
+    async def end_viewers(self, app: AppName) -> None:
+        """Make all viewers of the app leave; they may come back and are then asked again."""
+        ...
+
     async def end_app(self, app: AppName, order: EndOrder) -> None:
         """End all sources and viewers of the app."""
         ...
@@ -69,6 +73,9 @@ class NoRooms:
     async def end_key(self, key_id: str, order: EndOrder) -> bool:
         """There is nothing to end; a running server notices by its reconcile loop."""
         return False
+
+    async def end_viewers(self, app: AppName) -> None:
+        """There is nothing to end; a running server notices by its reconcile loop."""
 
     async def end_app(self, app: AppName, order: EndOrder) -> None:
         """There is nothing to end; a running server notices by its reconcile loop."""

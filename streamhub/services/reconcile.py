@@ -57,6 +57,8 @@ class Reconciler:
         version = await self.store.version()
         changed = version != self._version
         self._version = version
+        if changed:
+            self.access.apps.forget()
         if changed or self._again:
             self._again = changed
             await self.sweep()
