@@ -1,0 +1,159 @@
+"""nginx and Caddy from Debian in front of a server, with the plainest lines their manuals give."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import attrs
+import trio
+
+from tests.support.server import Server
+from tests.support.waiting import eventually
+
+# What docs/reverse-proxy.md tells people to write.
+NGINX_LINES = """
+            proxy_pass http://127.0.0.1:{upstream};
+            proxy_http_version 1.1;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection "upgrade";
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Proto $scheme;
+"""
+# One line and nothing else: no WebSockets and no right URLs, but pages, API and MJPEG must work.
+NGINX_BARE_LINES = """
+            proxy_pass http://127.0.0.1:{upstream};
+"""
+NGINX = """
+daemon off;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+{user}
+events {{ }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{{lines}        }}
+    }}
+}}
+"""
+CADDY = """
+{{
+    admin off
+    skip_install_trust
+    auto_https disable_redirects
+}}
+{site} {{
+    reverse_proxy 127.0.0.1:{upstream}
+}}
+"""
+
+
+@attrs.frozen
+class Proxy:
+    """A running proxy: its public base, and what to trust for TLS (None: it speaks none)."""
+
+    scheme: str
+    host: str
+    port: int
+    authority: Path | None = None
+
+    @property
+    def netloc(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.scheme}://{self.netloc}"
+
+    @property
+    def ws_url(self) -> str:
+        return f"{'wss' if self.scheme == 'https' else 'ws'}://{self.netloc}"
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        return ssl.create_default_context(cafile=str(self.authority)) if self.authority else None
+
+    async def connect(self, source_ip: str = "127.0.0.1") -> trio.abc.Stream:
+        """A connection to the proxy from this address."""
+        plain = await trio.open_tcp_stream("127.0.0.1", self.port, local_address=source_ip)
+        return trio.SSLStream(plain, self.tls, server_hostname=self.host) if self.tls else plain
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@asynccontextmanager
+async def running(command: list[str], folder: Path, port: int, env: dict[str, str]) -> AsyncIterator[None]:
+    """The proxy's process, from when it listens until it is killed."""
+    with (folder / "output.log").open("wb") as log:
+        process = await trio.lowlevel.open_process(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **env}
+        )
+    try:
+        with trio.fail_after(20):
+            while True:
+                assert process.poll() is None, (folder / "output.log").read_text()
+                try:
+                    await (await trio.open_tcp_stream("127.0.0.1", port)).aclose()
+                    break
+                except OSError:
+                    await trio.sleep(0.02)
+        yield
+    finally:
+        process.terminate()
+        with trio.move_on_after(3, shield=True):
+            await process.wait()
+        process.kill()
+        with trio.CancelScope(shield=True):
+            await process.wait()
+
+
+@asynccontextmanager
+async def open_nginx(server: Server, folder: Path, lines: str = NGINX_LINES) -> AsyncIterator[Proxy]:
+    folder.mkdir()
+    port = free_port()
+    text = NGINX.format(
+        folder=folder,
+        port=port,
+        user="user root;" if os.geteuid() == 0 else "",
+        lines=lines.format(upstream=server.port),
+    )
+    (folder / "nginx.conf").write_text(text)
+    command = ["/usr/sbin/nginx", "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
+    async with running(command, folder, port, {}):
+        yield Proxy("http", "127.0.0.1", port)
+
+
+@asynccontextmanager
+async def open_caddy(server: Server, folder: Path, *, tls: bool) -> AsyncIterator[Proxy]:
+    """With TLS it makes its own authority (``tls internal``, which Caddy chooses for ``localhost`` by itself)."""
+    folder.mkdir()
+    port = free_port()
+    site = f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}"
+    (folder / "Caddyfile").write_text(CADDY.format(site=site, upstream=server.port))
+    command = ["/usr/bin/caddy", "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
+    env = {"HOME": str(folder), "XDG_DATA_HOME": str(folder / "data"), "XDG_CONFIG_HOME": str(folder / "config")}
+    async with running(command, folder, port, env):
+        if not tls:
+            yield Proxy("http", "127.0.0.1", port)
+            return
+        root = folder / "data" / "caddy" / "pki" / "authorities" / "local" / "root.crt"
+        await eventually(root.is_file, 20)
+        yield Proxy("https", "localhost", port, root)
