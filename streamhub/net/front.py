@@ -103,14 +103,16 @@ class Front:
     ) -> None:
         """Accept and serve; returns after ``stop`` once every connection has ended."""
         async with trio.open_nursery() as connections:
-            with self._accepting:
-                async with trio.open_nursery() as accepting:
-                    for listener in listeners:
-                        accepting.start_soon(self._accept, listener, connections)
-                    # The listeners queue connections already: ready means ready to answer them.
-                    task_status.started()
-            for listener in listeners:
-                await listener.aclose()
+            try:
+                with self._accepting:
+                    async with trio.open_nursery() as accepting:
+                        for listener in listeners:
+                            accepting.start_soon(self._accept, listener, connections)
+                        # The listeners queue connections already: ready means ready to answer them.
+                        task_status.started()
+            finally:
+                for listener in listeners:
+                    listener.socket.close()  # also when cancelled, where an await would leave the others open
 
     def stop_accepting(self) -> None:
         """Take no new connections from now on; those that exist go on."""
