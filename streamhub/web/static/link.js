@@ -131,6 +131,7 @@ export function createLink(url, on) {
     restart() {
       if (!timer) return;
       backoff.reset();
+      on.down();
       dial();
     },
     stop() {

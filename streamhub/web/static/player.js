@@ -82,7 +82,10 @@ export function startPlayer() {
     link.relax(false);
   }
 
+  let asleep = true;
+
   function sleep() {
+    asleep = true;
     stopFallback();
     link.stop();
     state = null;
@@ -90,9 +93,14 @@ export function startPlayer() {
     status.show(STATES.paused);
   }
 
-  watchPage({ sleep, wake: () => link.start(), networkBack: () => link.restart() });
-  status.show(STATES.opening);
-  link.start();
+  function wake() {
+    if (asleep) status.show(STATES.opening);
+    asleep = false;
+    link.start();
+  }
+
+  watchPage({ sleep, wake, networkBack: () => link.restart() });
+  wake();
   return {
     config,
     root,

@@ -95,10 +95,11 @@ class Hub:
             return json.load(answer)["data"]
 
     @contextmanager
-    def camera(self, room: str, *, app: str = "live", fps: float = 10) -> Iterator[None]:
+    def camera(self, room: str, *, app: str = "live", fps: float = 10, size: str = "640x480") -> Iterator[None]:
         """A camera that delivers to this room until the block ends."""
         key = str(self.call("POST", f"/apps/{app}/ws-ingest", {"room": room})["streamKey"])
-        words = [*PROGRAM, "camera", f"127.0.0.1:{self.port}", "--app", app, "--room", room, "--fps", str(fps)]
+        words = [*PROGRAM, "camera", f"127.0.0.1:{self.port}", "--app", app, "--room", room]
+        words += ["--fps", str(fps), "--size", size]
         process = subprocess.Popen(
             words, env=self.env | {"STREAMHUB_CAMERA_KEY": key}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

@@ -299,6 +299,17 @@ def test_network_that_is_back_dials_at_once(scripted):
     assert len(server.connections) == 2
 
 
+def test_picture_is_not_called_live_while_dialling_again(scripted):
+    page, server = scripted(greet_live)
+    expect_badge(page, "Live")
+    server.greet = lambda socket: None
+    page.evaluate("window.dispatchEvent(new Event('online'))")
+    expect_badge(page, "Reconnecting")
+    page.clock.run_for(10)
+    server.connections[-1].send(state("live"))
+    expect_badge(page, "Live")
+
+
 def test_page_kept_for_the_back_button_lets_go_and_is_back(scripted):
     page, server = scripted(greet_offline)
     expect_badge(page, "Offline")

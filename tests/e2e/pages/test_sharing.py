@@ -30,6 +30,13 @@ class _OnePage(BaseHTTPRequestHandler):
         pass
 
 
+@pytest.fixture(scope="module")
+def camera(hub: Hub) -> Iterator[str]:
+    """A small one: twelve players on two cores are enough work."""
+    with hub.camera("cam1", fps=5, size="320x240"):
+        yield "cam1"
+
+
 @pytest.fixture
 def other_origin() -> Iterator[Callable[[str], str]]:
     """``other_origin(html)``: the address of that page on a server of its own."""
