@@ -59,9 +59,7 @@ def livekit_keys() -> LiveKitKeys:
 
 
 @pytest.fixture
-async def services(
-    store: Store, fake_hub: FakeHub, wall: Clock, livekit_keys: LiveKitKeys, tmp_path: Path
-) -> Services:
+async def services(store: Store, fake_hub: FakeHub, wall: Clock, livekit_keys: LiveKitKeys, tmp_path: Path) -> Services:
     """All services, with the first app ``live`` and a second one, ``other``."""
     built = build_services(
         store,

@@ -48,9 +48,10 @@ def verify_join_token(token: str, keys: LiveKitKeys, room: str) -> JoinClaims:
                 leeway=LEEWAY_S,
                 options={"require": ["exp", "iss"]},
             )
+        expires_at = datetime.fromtimestamp(int(claims["exp"]), UTC)
     except jwt.ExpiredSignatureError:
         raise _refused("the play token has expired", "play_token_expired") from None
-    except (jwt.InvalidTokenError, ValueError, OverflowError):
+    except (jwt.InvalidTokenError, ValueError, OverflowError, OSError):
         raise _refused("the play token is not valid", "play_token_invalid") from None
     grant = claims.get("video")
     if not isinstance(grant, dict) or grant.get("room") != room:
@@ -61,7 +62,7 @@ def verify_join_token(token: str, keys: LiveKitKeys, room: str) -> JoinClaims:
     return JoinClaims(
         room=room,
         identity=subject if isinstance(subject, str) else None,
-        expires_at=datetime.fromtimestamp(int(claims["exp"]), UTC),
+        expires_at=expires_at,
     )
 
 

@@ -43,7 +43,7 @@ class Api:
     app: QuartTrio
     token: str | None = None
     ip: str = "192.0.2.7"
-    base: Base = Base("https", "hub.example")
+    base: Base = attrs.field(factory=lambda: Base("https", "hub.example"))
 
     async def __call__(
         self,

@@ -18,6 +18,7 @@ class FakeHub:
     at: datetime
     rooms: dict[RoomKey, RoomStatus] = attrs.field(factory=dict)
     orders: list[tuple[str, EndOrder]] = attrs.field(factory=list)
+    dismissed: list[AppName] = attrs.field(factory=list)
 
     def go_live(
         self, app: str, room: str, *, identity: str = "cam", key_id: str | None = None, viewers: int = 0
@@ -65,6 +66,12 @@ class FakeHub:
         for status in found:
             self._end(status, order)
         return bool(found)
+
+    async def end_viewers(self, app: AppName) -> None:
+        await trio.lowlevel.checkpoint()
+        self.dismissed.append(app)
+        for status in self.statuses(app):
+            self.rooms[status.key] = attrs.evolve(status, viewers=dict.fromkeys(status.viewers, 0))
 
     async def end_app(self, app: AppName, order: EndOrder) -> None:
         await trio.lowlevel.checkpoint()

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections import namedtuple
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import attrs
+import pytest
+
+from streamhub.model.names import AppName, RoomKey, RoomName
+from streamhub.model.streams import StreamStarted, StreamType
+from streamhub.services.bundle import Services
+from streamhub.services.health import Check
+from streamhub.services.stats import _memory
+from streamhub.store import db as db_module
+from tests.conftest import Clock
+from tests.fakes.hub import FakeHub
+
+Usage = namedtuple("Usage", "total used free")
+
+
+async def check(services: Services, name: str) -> Check:
+    found = {c.name: c for c in await services.health.checks()}
+    return found[name]
+
+
+async def test_checks_when_all_is_well_then_ok_and_what_is_not_built_says_so(services: Services) -> None:
+    found = await services.health.checks()
+    assert [(c.name, c.ok) for c in found] == [
+        ("store", True),
+        ("disk", True),
+        ("clock", True),
+        ("rooms", True),
+        ("livekit", None),
+        ("rtmp", None),
+        ("relays", None),
+    ]
+    assert {c.detail for c in found if c.ok is None} == {"not part of this version"}
+
+
+async def test_checks_when_the_store_is_locked_then_it_is_told(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db_module, "BUSY_TIMEOUT_S", 0.01)
+    await services.health.store.write(lambda db: db.execute("PRAGMA busy_timeout=10"))
+    blocker = sqlite3.connect(services.health.store.path, isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    found = await check(services, "store")
+    blocker.close()
+    assert found.ok is False
+    assert "locked" in found.detail
+    assert found.hint
+
+
+@pytest.mark.parametrize(("free", "ok"), [(10_000_000, False), (10_000_000_000, True)])
+async def test_checks_when_the_disk_is_nearly_full_then_it_is_told(
+    services: Services, monkeypatch: pytest.MonkeyPatch, free: int, ok: bool
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(20_000_000_000, 1, free))
+    found = await check(services, "disk")
+    assert (found.ok, bool(found.hint)) == (ok, not ok)
+
+
+async def test_checks_when_the_data_folder_has_gone_then_the_disk_check_fails(services: Services) -> None:
+    health = attrs.evolve(services.health, data_dir=Path("/nonexistent/folder"))
+    assert {c.name: c.ok for c in await health.checks()}["disk"] is False
+
+
+async def test_checks_when_the_clock_is_wrong_then_it_is_told(services: Services, wall: Clock) -> None:
+    key = RoomKey(AppName("live"), RoomName("live-cam1"))
+    event = StreamStarted(key, "live-cam1/c", StreamType.WS_MJPEG, "c", wall.now)
+    await services.streams.ledger.apply(event)
+    wall.now -= timedelta(minutes=4)
+    assert (await check(services, "clock")).ok is True
+    wall.now -= timedelta(minutes=2)
+    assert "before the newest event" in (await check(services, "clock")).detail
+    wall.now = datetime(1970, 1, 1, tzinfo=UTC)
+    found = await check(services, "clock")
+    assert (found.ok, "before this program was made" in found.detail) == (False, True)
+
+
+async def test_checks_when_stopping_then_rooms_say_so(services: Services, fake_hub: FakeHub) -> None:
+    fake_hub.go_live("live", "live-cam1")
+    assert (await check(services, "rooms")).detail == "1 in memory, 1 with a source"
+    health = attrs.evolve(services.health, stopping=lambda: True)
+    assert {c.name: c.ok for c in await health.checks()}["rooms"] is False
+
+
+async def test_stats_then_counts_are_those_of_rows_and_rooms(services: Services, fake_hub: FakeHub) -> None:
+    fake_hub.go_live("live", "live-cam1", viewers=3)
+    found = await services.stats.server()
+    assert (found.apps, found.rooms, found.viewers, found.active_streams) == (2, 1, 3, 0)
+    assert found.db_size_bytes > 4096
+    assert found.disk is not None
+    assert found.disk.total_bytes > found.disk.free_bytes
+
+
+def test_memory_when_the_machine_does_not_tell_then_none(tmp_path: Path) -> None:
+    assert _memory(tmp_path / "nothing") is None
+    (tmp_path / "odd").write_text("MemTotal: many kB\n")
+    assert _memory(tmp_path / "odd") is None
+    (tmp_path / "good").write_text("MemTotal: 4 kB\nMemFree: 1 kB\nMemAvailable: 3 kB\n")
+    found = _memory(tmp_path / "good")
+    assert found is not None
+    assert (found.total_bytes, found.free_bytes, found.used_bytes) == (4096, 3072, 1024)
