@@ -1,6 +1,6 @@
 """Who may import whom: the layers of the package, read from the source of every module.
 
-The table is the one of docs/decisions/0001; a new package does not pass before it has a row here. Imports inside
+The table is the one of docs/decisions/0005; a new package does not pass before it has a row here. Imports inside
 functions and under TYPE_CHECKING count: a type is a dependency too.
 """
 
