@@ -8,6 +8,7 @@ import ssl
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -156,4 +157,20 @@ async def open_caddy(server: Server, folder: Path, *, tls: bool) -> AsyncIterato
             return
         root = folder / "data" / "caddy" / "pki" / "authorities" / "local" / "root.crt"
         await eventually(root.is_file, 20)
-        yield Proxy("https", "localhost", port, root)
+        proxy = Proxy("https", "localhost", port, root)
+        # It listens before it has made itself a certificate.
+        await eventually(partial(_shakes_hands, proxy), 20)
+        yield proxy
+
+
+async def _shakes_hands(proxy: Proxy) -> bool:
+    stream = await proxy.connect()
+    try:
+        assert isinstance(stream, trio.SSLStream)
+        await stream.do_handshake()
+    except trio.BrokenResourceError:
+        return False
+    else:
+        return True
+    finally:
+        await trio.aclose_forcefully(stream)
