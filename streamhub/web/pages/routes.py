@@ -29,7 +29,7 @@ def blueprint(pages: PagesDeps) -> Blueprint:
 
     @bp.get("/")
     async def front() -> Response:
-        rooms = [(key, RoomUrls(_base(), key)) for key in await pages.public_rooms()]
+        rooms = [(key, _short(key.app, key.room)) for key in await pages.public_rooms()]
         return await _page(assets, "front.html", rooms=rooms, on_loopback=_on_loopback(_base()))
 
     @bp.get("/play/<app>/<room>", strict_slashes=False)
@@ -73,6 +73,11 @@ def _base() -> Base:
     return cast("Base", scope["streamhub.peer"].base)
 
 
+def _short(app: str, room: str) -> str:
+    """The room as people call it: an app's prefix is its name unless somebody chose another."""
+    return room.removeprefix(f"{app}-") or room
+
+
 def _on_loopback(base: Base) -> bool:
     parts = split_host(base.host)
     return parts is not None and is_loopback_host(parts[0])
@@ -97,7 +102,7 @@ async def _player(
         template,
         ancestors=ancestors,
         key=key,
-        name=room.removeprefix(f"{key.app}-") or room,
+        name=_short(key.app, room),
         urls=urls,
         still=still,
         options=options,

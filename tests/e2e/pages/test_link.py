@@ -113,7 +113,7 @@ def test_quiet_offline_room_is_asked_again_without_alarm(scripted):
         "document.getElementById('badge-word').textContent)).observe(document.getElementById('badge'), "
         "{subtree: true, childList: true, characterData: true}); }"
     )
-    pass_time(page, 44_000)
+    pass_time(page, 44_000, step=4000)
     assert len(server.connections) == 1
     pass_time(page, 2000)
     assert len(server.connections) == 2
@@ -133,7 +133,7 @@ def test_outage_does_not_make_the_page_patient(scripted):
     server.say(jpeg())
     server.say(state("stale"))
     expect_badge(page, "Stale")
-    pass_time(page, 40_000)
+    pass_time(page, 40_000, step=4000)
     server.say(state("live"))
     server.say(jpeg())
     server.say(jpeg())
@@ -205,9 +205,9 @@ def test_refusal_is_explained_and_asked_again_slowly(scripted, code, word, badge
 
     page, server = scripted(refuse)
     expect_badge(page, badge)
-    pass_time(page, 14_000)
+    pass_time(page, 14_000, step=2000)
     assert len(server.connections) == 1
-    pass_time(page, 17_000)
+    pass_time(page, 17_000, step=1000)
     assert len(server.connections) == 2
     page.click("#retry")
     page.clock.run_for(10)
@@ -235,7 +235,7 @@ def test_server_that_closes_at_once_is_dialled_ever_slower_and_for_ever(scripted
     pass_time(page, 10_000)
     assert 4 <= len(server.connections) <= 7
     before = len(server.connections)
-    pass_time(page, 120_000)
+    pass_time(page, 120_000, step=1000)
     assert 11 <= len(server.connections) - before <= 26
 
 
@@ -249,7 +249,7 @@ def test_hidden_tab_lets_go_after_thirty_seconds_and_is_back_at_once(scripted):
     page, server = scripted(greet)
     expect_badge(page, "Offline")
     set_visible(page, False)
-    pass_time(page, 29_000)
+    pass_time(page, 29_000, step=1000)
     assert closed == []
     pass_time(page, 2000)
     assert len(closed) == 1
@@ -267,14 +267,14 @@ def test_tab_hidden_for_a_moment_keeps_its_connection(scripted):
     set_visible(page, False)
     pass_time(page, 10_000)
     set_visible(page, True)
-    pass_time(page, 25_000)
+    pass_time(page, 25_000, step=1000)
     assert len(server.connections) == 1
 
 
 def test_tab_shown_again_while_waiting_to_dial_does_not_wait(scripted):
     page, server = scripted(lambda socket: socket.close(code=1011))
     expect_badge(page, "Reconnecting")
-    pass_time(page, 60_000)
+    pass_time(page, 60_000, step=1000)
     before = len(server.connections)
     set_visible(page, False)
     set_visible(page, True)
