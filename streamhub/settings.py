@@ -21,6 +21,8 @@ from streamhub.errors import ConfigError
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 PREFIX = "STREAMHUB_"
+# Variables of our own that are no settings of the server: the camera command's, and the set-up script's.
+OTHERS = frozenset({"STREAMHUB_CAMERA_KEY", "STREAMHUB_PYTHON", "STREAMHUB_SETUP_NO_SYSTEM"})
 # The original's names, and names people guess: what to use instead.
 RENAMED = {
     "PORT": "http_bind",
@@ -242,7 +244,7 @@ def load_settings(env: Mapping[str, str], config: Path | None = None) -> Setting
     if config is not None:
         given |= {name: (text, str(config)) for name, text in _read_toml(config).items()}
     for key, text in env.items():
-        if key.startswith(PREFIX) and text != "":
+        if key.startswith(PREFIX) and key not in OTHERS and text != "":
             name = key[len(PREFIX) :].lower()
             _known(name, shown=key, as_env=True)
             given[name] = (text, key)

@@ -57,7 +57,7 @@ class Plan:
 
 
 @click.command("camera")
-@click.argument("address", metavar="URL_OR_HOST")
+@click.argument("address", metavar="URL_OR_HOST", required=False)
 @click.option("--app", help="The app, 'live' unless the URL says otherwise.")
 @click.option("--room", help="The room; needed unless the URL or --keys names it.")
 @click.option("--identity", help="Name of this device among the room's streams.")
@@ -85,7 +85,7 @@ class Plan:
 @click.option("--insecure", is_flag=True, help="With wss://, accept any certificate.")
 @click.option("--keep-trying", is_flag=True, help="Go on after a refusal (bad key, app switched off, frame too large).")
 def camera_command(
-    address: str,
+    address: str | None,
     app: str | None,
     room: str | None,
     identity: str | None,
@@ -105,8 +105,8 @@ def camera_command(
     """Be a camera: send pictures to a room, as an ESP32-CAM would.
 
     URL_OR_HOST is the wsUrl printed with a key (ws://host:3020/ingest/ws?app=live&room=cam1), or HOST[:PORT] together
-    with --room. The camera reconnects for ever; Ctrl-C ends it. The exit code is 1 if the server refused it or if
-    it ended without having sent a frame.
+    with --room; with --keys it may be left out if the list has wsUrls. The camera reconnects for ever; Ctrl-C ends it.
+    The exit code is 1 if the server refused it or if it ended without having sent a frame.
 
     \b
     Examples:
@@ -123,6 +123,8 @@ def camera_command(
             rows = read_keys(key_list)[:count]
             pairs = [_row_target(address, app, row) for row in rows]
         else:
+            if address is None:
+                raise click.UsageError("where to? give the wsUrl printed with the key, or HOST[:PORT] with --room")
             if count is not None:
                 raise click.UsageError("--count needs --keys: every camera has its own room and key")
             target, url_key = parse_target(address, app=app, room=room, identity=identity)
@@ -154,8 +156,12 @@ def camera_command(
     sys.exit(code)
 
 
-def _row_target(address: str, app: str | None, row: KeyRow) -> tuple[Target, str]:
-    target, _ = parse_target(address, app=app or row.app or None, room=row.room, identity=row.identity or None)
+def _row_target(address: str | None, app: str | None, row: KeyRow) -> tuple[Target, str]:
+    if not (address or row.url):
+        raise click.UsageError("the list of keys has no column wsUrl: give HOST[:PORT] too")
+    target, _ = parse_target(
+        address or row.url, app=app or row.app or None, room=row.room, identity=row.identity or None
+    )
     return target, row.key
 
 

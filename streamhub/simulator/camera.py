@@ -17,12 +17,12 @@ from streamhub.simulator.backoff import Backoff
 from streamhub.simulator.connection import Dial, LinkFailed, dial, open_camera_socket
 from streamhub.simulator.pace import RateMeter, Schedule
 from streamhub.simulator.protocol import (
-    FINAL_CODES,
     CameraRefused,
     Complaint,
     Ready,
     explain_close,
     format_stats,
+    is_final,
     parse_message,
 )
 from streamhub.simulator.sources import FrameSource
@@ -86,7 +86,7 @@ async def run_camera(
     """Send frames until ``options.frames`` are sent, else until cancelled.
 
     ``report`` is called twice a second and on changes; it must not block. Raises CameraRefused when the server closes
-    with 4401, 4403 or 4413 (unless ``keep_trying``), SourceFailed when there are no frames. Everything else is tried
+    with 4401 (but for its own failure), 4403 or 4413 (unless ``keep_trying``), SourceFailed when there are no frames. Everything else is tried
     again for ever. On cancellation the socket is closed with 1000.
     """
     camera = _Camera(options, source, report, dial, rng or random.Random())
@@ -205,7 +205,7 @@ class _Camera:
     def _judge(self, closed: ConnectionClosed, complaint: Complaint | None) -> _End:
         code = closed.reason.code if closed.reason else 1006
         detail, hint = explain_close(code, closed.reason.reason if closed.reason else None, complaint)
-        final = code in FINAL_CODES and not self.options.keep_trying
+        final = is_final(code, closed.reason.reason if closed.reason else None) and not self.options.keep_trying
         return _End(detail, hint, CameraRefused(detail, hint=hint) if final else None)
 
     async def _send_frames(self, socket: WebSocketConnection, ready: Ready, finish: Callable[[_End], None]) -> None:

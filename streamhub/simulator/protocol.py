@@ -22,6 +22,7 @@ _ADVICE = {
     "invalid_key": "The server knows no such key for this app: check it, or create one with 'streamhub keys create'.",
     "room_mismatch": "This key was made for another room: use that room, or create a key for this one.",
     "key revoked": "Somebody revoked this key: create another with 'streamhub keys create'.",
+    "handshake_error": "The server failed on its side; its log says why.",
     "ws_ingest_disabled": "Cameras are switched off in this app: switch features.wsIngest.enabled on.",
     "quota_exceeded": "The server takes no more streams: stop one, or raise its limit.",
     "max_cameras": "The app has as many cameras as it allows: stop one, or raise features.wsIngest.maxCameras.",
@@ -37,6 +38,11 @@ _BY_CODE = {
     4408: "The server got no frames for too long: the source or the link stands still.",
     4413: _ADVICE["frame too large"],
 }
+
+
+def is_final(code: int, reason: str | None) -> bool:
+    """Whether trying again is pointless. The server's own failure comes as a 4401 too, and may pass."""
+    return code in FINAL_CODES and reason != "handshake_error"
 
 
 class CameraRefused(StreamHubError):

@@ -252,6 +252,14 @@ async def test_camera_when_closed_with_another_code_then_tries_again(nursery, au
     assert len(peer.dialled_at) > 2
 
 
+async def test_camera_when_the_server_itself_failed_then_tries_again(nursery, autojump_clock):
+    peer = Peer(nursery, lambda s: refuse(s, 4401, "handshake_error"))
+    log = Log()
+    await run_for(peer, Numbers(), log, 5)
+    assert len(peer.dialled_at) > 2
+    assert any("its log says why" in p.hint for p in log.seen)
+
+
 async def test_camera_when_told_to_keep_trying_then_a_refusal_is_not_final(nursery, autojump_clock):
     peer = Peer(nursery, lambda s: refuse(s, 4401, "invalid_key"))
     await run_for(peer, Numbers(), Log(), 60, keep_trying=True)

@@ -120,6 +120,18 @@ async def test_cameras_when_given_a_list_of_keys_then_all_send(server, tmp_path)
     assert "wsk_" not in text
 
 
+async def test_cameras_when_the_list_has_urls_then_need_no_address(server, tmp_path):
+    url = f"ws://127.0.0.1:{server.port}/ingest/ws?app=live&room="
+    (tmp_path / "keys.csv").write_text(f"app,room,key,wsUrl\nlive,cam1,wsk_1,{url}cam1\nlive,cam2,wsk_2,{url}cam2\n")
+    code, text = await camera("--keys", tmp_path / "keys.csv", "--frames", 2, key=None)
+    assert code == 0, text
+    assert server.frames == {"cam1": 2, "cam2": 2}
+    (tmp_path / "keys.csv").write_text("room,key\ncam1,wsk_1\n")
+    code, text = await camera("--keys", tmp_path / "keys.csv", key=None)
+    assert code == 2
+    assert "no column wsUrl" in text
+
+
 async def test_camera_when_the_source_is_a_folder_then_sends_its_files(server, tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"\xff\xd8\xff\xd9")
     (tmp_path / "key").write_text(f"{KEY}\n")
@@ -154,7 +166,7 @@ async def test_camera_when_its_output_is_closed_then_ends_without_a_traceback(se
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "Missing argument"),
+        ([], "where to?"),
         (["h"], "no room is named"),
         (["h", "--room", "cam1"], "no key: set STREAMHUB_CAMERA_KEY"),
         (["h", "--room", "c", "--key", "wsk_a\nX-Evil: 1"], "characters no key has"),

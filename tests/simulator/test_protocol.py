@@ -58,6 +58,7 @@ def test_stats_when_formatted_then_have_the_keys_of_an_esp32():
         (4401, "unknown_app"),
         (4401, "room_mismatch"),
         (4401, "key revoked"),
+        (4401, "handshake_error"),
         (4403, "ws_ingest_disabled"),
         (4403, "quota_exceeded"),
         (4403, "max_cameras"),
@@ -74,8 +75,8 @@ def test_close_when_the_contract_names_the_reason_then_has_its_own_advice(code, 
 
 
 def test_close_when_the_reason_is_new_then_the_code_decides_the_advice():
-    what, hint = explain_close(4401, "handshake_error", None)
-    assert what == "closed by the server: handshake_error (4401)"
+    what, hint = explain_close(4401, "new_word", None)
+    assert what == "closed by the server: new_word (4401)"
     assert "key, app and room" in hint
 
 
