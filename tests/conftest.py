@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import io
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import attrs
 import pytest
+import structlog
 
 from streamhub.livekit.tokens import LiveKitKeys
 from streamhub.model.access import Scope
+from streamhub.observe.log import configure
 from streamhub.observe.metrics import Metrics
 from streamhub.services.apps import NewApp
 from streamhub.services.bootstrap import DATABASE, first_run
@@ -40,6 +44,20 @@ class Clock:
 @pytest.fixture
 def wall() -> Clock:
     return Clock()
+
+
+@pytest.fixture
+def logged() -> Iterator[Callable[[], str]]:
+    """Everything logged since the test began, in the form of a server without a terminal."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    written = io.StringIO()
+    configure("debug", "json")
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(written))
+    yield written.getvalue
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture
