@@ -86,8 +86,8 @@ async def run_camera(
     """Send frames until ``options.frames`` are sent, else until cancelled.
 
     ``report`` is called twice a second and on changes; it must not block. Raises CameraRefused when the server closes
-    with 4401 (but for its own failure), 4403 or 4413 (unless ``keep_trying``), SourceFailed when there are no frames. Everything else is tried
-    again for ever. On cancellation the socket is closed with 1000.
+    with 4401 (but for a failure of its own), 4403 or 4413 (unless ``keep_trying``), SourceFailed when there are no
+    frames. Everything else is tried again for ever. On cancellation the socket is closed with 1000.
     """
     camera = _Camera(options, source, report, dial, rng or random.Random())
     failure: StreamHubError | None = None
