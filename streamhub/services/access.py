@@ -14,11 +14,13 @@ from streamhub.model.names import ROOM_NAME, AppName, RoomKey
 from streamhub.services import tokens
 from streamhub.services.app_cache import AppCache
 from streamhub.services.apps import unknown_app
+from streamhub.services.batching import Batched
 from streamhub.services.last_used import LastUsed
 from streamhub.services.sealing import digest
 from streamhub.store import keys as key_rows
 from streamhub.store import tokens as token_rows
 from streamhub.store.db import Store
+from streamhub.store.keys import KeyRow
 
 
 @attrs.frozen
@@ -42,6 +44,13 @@ class Access:
     apps: AppCache
     now: WallClock = utc_now
     admitted: dict[str, str] = attrs.field(factory=dict)
+    _keys: Batched[KeyRow] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        async def read(hashes: list[str]) -> dict[str, KeyRow]:
+            return await self.store.read(key_rows.by_hashes, hashes)
+
+        self._keys = Batched(read)
 
     async def authenticate(self, token: str, client_ip: str) -> Principal:
         """The caller with this API token. Raises Unauthorized: unknown, revoked, expired, from a wrong address."""
@@ -72,7 +81,7 @@ class Access:
         app = await self.apps.find(hello.app)
         if app is None:
             return Refusal(4401, "unknown_app")
-        key = await self.store.read(key_rows.by_hash, digest(hello.key))
+        key = await self._keys.get(digest(hello.key))
         if key is None or key.app_id != app.id:
             return Refusal(4401, "invalid_key")
         rules = app.features.ws_ingest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import attrs
+import trio
 
 from streamhub.services.apps import App, from_row
 from streamhub.store import apps as rows
@@ -10,8 +11,17 @@ from streamhub.store.db import Store
 
 
 @attrs.define(eq=False)
+class _Reading:
+    """A read that others who ask meanwhile wait for. ``ok`` is False if it was cancelled or failed."""
+
+    done: trio.Event = attrs.field(factory=trio.Event)
+    ok: bool = False
+    app: App | None = None
+
+
+@attrs.define(eq=False)
 class AppCache:
-    """Apps by name, read once until ``forget`` is called.
+    """Apps by name, read once until ``forget`` is called; a thousand who ask at once cost one read.
 
     Who changes an app calls ``forget`` after the commit; what other processes change is noticed by the reconciler
     within a second. Unknown names are not kept: strangers could grow the memory with them.
@@ -19,22 +29,33 @@ class AppCache:
 
     store: Store
     _apps: dict[str, App] = attrs.field(factory=dict)
-    _generation: int = 0
+    _readings: dict[str, _Reading] = attrs.field(factory=dict)
 
     async def find(self, name: str) -> App | None:
         """The app, or None."""
-        if (known := self._apps.get(name)) is not None:
-            return known
-        generation = self._generation
-        row = await self.store.read(rows.by_name, name)
-        if row is None:
-            return None
-        app = from_row(row)
-        if generation == self._generation:  # else it was read before a change: good for this answer only
-            self._apps[name] = app
-        return app
+        while (known := self._apps.get(name)) is None:
+            reading = self._readings.get(name)
+            if reading is None:
+                return await self._read(name)
+            await reading.done.wait()
+            if reading.ok:
+                return reading.app
+        return known
+
+    async def _read(self, name: str) -> App | None:
+        reading = self._readings[name] = _Reading()
+        try:
+            row = await self.store.read(rows.by_name, name)
+            reading.ok, reading.app = True, None if row is None else from_row(row)
+            if reading.app is not None and self._readings.get(name) is reading:
+                self._apps[name] = reading.app
+        finally:
+            if self._readings.get(name) is reading:
+                del self._readings[name]
+            reading.done.set()
+        return reading.app
 
     def forget(self) -> None:
-        """Read everything anew from now on."""
+        """Read everything anew from now on; what is being read now answers only those who wait for it already."""
         self._apps.clear()
-        self._generation += 1
+        self._readings.clear()

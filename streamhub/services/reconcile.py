@@ -27,13 +27,14 @@ log = get_logger("reconcile")
 
 @attrs.define(eq=False)
 class Reconciler:
-    """Owner of the loop's memory: the database version seen last, and whether one more look is due."""
+    """Owner of the loop's memory: the versions of database and apps seen last, and whether one more look is due."""
 
     store: Store
     hub: LiveRooms
     access: Access
     _version: int | None = None
     _again: bool = False
+    _apps: tuple[int, ...] = ()
 
     async def run(self) -> None:
         """Tick every second until cancelled; a failing disk is logged and tried again. Writes what waits at the end."""
@@ -57,7 +58,8 @@ class Reconciler:
         version = await self.store.version()
         changed = version != self._version
         self._version = version
-        if changed:
+        if changed and (apps := await self.store.read(app_rows.signature)) != self._apps:
+            self._apps = apps
             self.access.apps.forget()
         if changed or self._again:
             self._again = changed

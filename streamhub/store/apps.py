@@ -101,6 +101,12 @@ def names(db: Database) -> set[str]:
     return {str(r[0]) for r in db.execute("SELECT name FROM apps").fetchall()}
 
 
+def signature(db: Database) -> tuple[int, ...]:
+    """Numbers that change whenever an app is added, changed or removed."""
+    found = db.execute("SELECT count(*), coalesce(sum(id), 0), coalesce(max(updated_at), 0) FROM apps").fetchone()
+    return tuple(found)
+
+
 def count(db: Database) -> int:
     """How many apps there are."""
     return int(db.execute("SELECT count(*) FROM apps").fetchone()[0])

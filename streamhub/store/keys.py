@@ -14,6 +14,8 @@ from sqlite_utils import Database
 from streamhub.store.failures import unique
 from streamhub.store.times import from_ms, to_ms
 
+# SQLite binds 999 values at the least (SQLITE_MAX_VARIABLE_NUMBER).
+_MOST_BOUND = 500
 _COLUMNS = (
     "id, app_id, room, room_given, identity, key_hash, key_prefix, idle_timeout_s, takeover, created_at, last_used_at"
 )
@@ -77,9 +79,16 @@ def by_id(db: Database, app_id: int, key_id: str) -> KeyRow | None:
     return _one(db, "id = ? AND app_id = ?", key_id, app_id)
 
 
-def by_hash(db: Database, key_hash: str) -> KeyRow | None:
-    """The key with that digest, of whatever app."""
-    return _one(db, "key_hash = ?", key_hash)
+def by_hashes(db: Database, key_hashes: Sequence[str]) -> dict[str, KeyRow]:
+    """The keys of all apps by digest, those that exist."""
+    found: dict[str, KeyRow] = {}
+    for start in range(0, len(key_hashes), _MOST_BOUND):
+        part = key_hashes[start : start + _MOST_BOUND]
+        marks = ", ".join("?" * len(part))
+        for values in db.execute(f"SELECT {_COLUMNS} FROM camera_keys WHERE key_hash IN ({marks})", list(part)):
+            row = _row(values)
+            found[row.key_hash] = row
+    return found
 
 
 def of_app(db: Database, app_id: int) -> list[KeyRow]:
@@ -100,8 +109,8 @@ def page(db: Database, app_id: int, limit: int, offset: int) -> tuple[list[KeyRo
 def hashes(db: Database, key_ids: Sequence[str]) -> dict[str, str]:
     """Digest by id, of those keys that exist."""
     found: dict[str, str] = {}
-    for start in range(0, len(key_ids), 500):
-        part = key_ids[start : start + 500]
+    for start in range(0, len(key_ids), _MOST_BOUND):
+        part = key_ids[start : start + _MOST_BOUND]
         marks = ",".join("?" * len(part))
         found |= dict(db.execute(f"SELECT id, key_hash FROM camera_keys WHERE id IN ({marks})", part).fetchall())
     return found
