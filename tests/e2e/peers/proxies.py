@@ -1,8 +1,9 @@
-"""nginx and Caddy from Debian in front of a server, with the plainest lines their manuals give."""
+"""nginx and Caddy from Debian in front of a server, with the lines of docs/reverse-proxy.md."""
 
 from __future__ import annotations
 
 import os
+import re
 import socket
 import ssl
 import subprocess
@@ -14,23 +15,23 @@ from pathlib import Path
 import attrs
 import trio
 
+from tests.simulator.certificate import make_certificate
 from tests.support.server import Server
 from tests.support.waiting import eventually
 
-# What docs/reverse-proxy.md tells people to write.
-NGINX_LINES = """
-            proxy_pass http://127.0.0.1:{upstream};
-            proxy_http_version 1.1;
-            proxy_set_header Upgrade $http_upgrade;
-            proxy_set_header Connection "upgrade";
-            proxy_set_header Host $http_host;
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-            proxy_set_header X-Forwarded-Proto $scheme;
-"""
+DOCS = Path(__file__).parents[3] / "docs" / "reverse-proxy.md"
+
+
+def documented(start: str) -> str:
+    """The lines of the first block in docs/reverse-proxy.md that begins with ``start``, without its braces."""
+    found = re.search(rf"{re.escape(start)} \{{\n(.*?)^ *\}}", DOCS.read_text(), re.DOTALL | re.MULTILINE)
+    assert found, start
+    assert "127.0.0.1:3020" in found[1], found[1]
+    return found[1]
+
+
 # One line and nothing else: no WebSockets and no right URLs, but pages, API and MJPEG must work.
-NGINX_BARE_LINES = """
-            proxy_pass http://127.0.0.1:{upstream};
-"""
+NGINX_BARE_LINES = "proxy_pass http://127.0.0.1:3020;\n"
 NGINX = """
 daemon off;
 worker_processes 1;
@@ -46,8 +47,10 @@ http {{
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     server {{
-        listen 127.0.0.1:{port};
-        location / {{{lines}        }}
+        listen 127.0.0.1:{port}{tls};
+        location / {{
+{lines}
+        }}
     }}
 }}
 """
@@ -58,7 +61,7 @@ CADDY = """
     auto_https disable_redirects
 }}
 {site} {{
-    reverse_proxy 127.0.0.1:{upstream}
+{lines}
 }}
 """
 
@@ -127,19 +130,24 @@ async def running(command: list[str], folder: Path, port: int, env: dict[str, st
 
 
 @asynccontextmanager
-async def open_nginx(server: Server, folder: Path, lines: str = NGINX_LINES) -> AsyncIterator[Proxy]:
+async def open_nginx(
+    server: Server, folder: Path, *, lines: str = "", tls: bool = False, unix: Path | None = None
+) -> AsyncIterator[Proxy]:
+    """With the documented lines, unless others are given; ``unix``: it reaches the server by that socket."""
     folder.mkdir()
-    port = free_port()
+    port, certificate = free_port(), make_certificate(folder)
+    upstream = f"unix:{unix}:" if unix else f"127.0.0.1:{server.port}"
     text = NGINX.format(
         folder=folder,
         port=port,
         user="user root;" if os.geteuid() == 0 else "",
-        lines=lines.format(upstream=server.port),
+        lines=(lines or documented("location /")).replace("127.0.0.1:3020", upstream),
+        tls=" ssl;\n        ssl_certificate {};\n        ssl_certificate_key {}".format(*certificate) if tls else "",
     )
     (folder / "nginx.conf").write_text(text)
     command = ["/usr/sbin/nginx", "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
     async with running(command, folder, port, {}):
-        yield Proxy("http", "127.0.0.1", port)
+        yield Proxy("https", "127.0.0.1", port, certificate[0]) if tls else Proxy("http", "127.0.0.1", port)
 
 
 @asynccontextmanager
@@ -148,7 +156,8 @@ async def open_caddy(server: Server, folder: Path, *, tls: bool) -> AsyncIterato
     folder.mkdir()
     port = free_port()
     site = f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}"
-    (folder / "Caddyfile").write_text(CADDY.format(site=site, upstream=server.port))
+    lines = documented("cams.example").replace("127.0.0.1:3020", f"127.0.0.1:{server.port}")
+    (folder / "Caddyfile").write_text(CADDY.format(site=site, lines=lines))
     command = ["/usr/bin/caddy", "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
     env = {"HOME": str(folder), "XDG_DATA_HOME": str(folder / "data"), "XDG_CONFIG_HOME": str(folder / "config")}
     async with running(command, folder, port, env):

@@ -27,6 +27,7 @@ from tests.support.waiting import eventually
 
 PROXIES = {
     "nginx": open_nginx,
+    "nginx-tls": partial(open_nginx, tls=True),
     "caddy": partial(open_caddy, tls=False),
     "caddy-tls": partial(open_caddy, tls=True),
 }
@@ -164,7 +165,7 @@ async def test_mjpeg_when_watched_through_the_proxy_then_each_small_picture_come
 
 async def test_mjpeg_when_nginx_has_only_proxy_pass_then_still_comes_at_once(hub: Server, tmp_path: Path) -> None:
     key = await hub.make_key("cam1")
-    async with open_nginx(hub, tmp_path / "proxy", NGINX_BARE_LINES) as proxy:
+    async with open_nginx(hub, tmp_path / "proxy", lines=NGINX_BARE_LINES) as proxy:
         await play_in_step(hub, proxy, key)
         assert (await call(proxy, None, "GET", "/api/v1/health")).status == 200
         assert (await call(proxy, None, "GET", "/play/live/cam1")).status == 200
@@ -211,6 +212,19 @@ async def test_client_address_when_a_token_is_bound_to_it_then_is_the_proxys_cli
         assert (await call(proxy, token, "GET", "/api/v1/apps", source_ip=source_ip)).status in (401, 403)
         refused = await call(proxy, token, "GET", "/api/v1/apps", source_ip=source_ip, headers=claims)
         assert refused.status in (401, 403)
+
+
+async def test_nginx_when_it_reaches_the_server_by_a_unix_socket_then_its_headers_count(tmp_path: Path) -> None:
+    path = tmp_path / "http.sock"
+    env = {"STREAMHUB_HTTP_BIND": f"127.0.0.1:0,unix:{path}", "STREAMHUB_TRUSTED_PROXIES": "127.0.0.1"}
+    async with run_server(tmp_path, env=env) as server, open_nginx(server, tmp_path / "proxy", unix=path) as proxy:
+        made = await make_key(server, proxy)
+        assert all(url.startswith((proxy.base_url, proxy.ws_url)) for url in urls_in(made))
+        await play_in_step(server, proxy, made["streamKey"])
+        bound = {"name": "bound", "scope": "global", "allowedIps": [CLIENT]}
+        token = (await server.request("POST", "/api/v1/tokens", bound)).data["token"]
+        assert (await call(proxy, token, "GET", "/api/v1/apps", source_ip=CLIENT)).status == 200
+        assert (await call(proxy, token, "GET", "/api/v1/apps", source_ip="127.0.0.7")).status in (401, 403)
 
 
 async def test_scheme_and_host_when_a_client_claims_others_then_urls_keep_the_proxys(
