@@ -28,8 +28,9 @@ from streamhub.wire.camera import (
 
 READ_BYTES = 65536
 SEND_DEADLINE_S = 10.0
-# Stats are written to the row at most this often; the newest are always in memory.
-STATS_ROW_EVERY_S = 5.0
+# The one clock of a connection: silence is looked for, and new stats are written to the row, this often.
+TICK_S = IDLE_CHECK_S
+TICKS_PER_PING = round(PING_INTERVAL_S / TICK_S)
 
 TOO_LARGE = EndOrder(4413, "frame too large", "frame_too_large")
 INVALID_FRAMES = EndOrder(1003, "unsupported data", "invalid_frames")
@@ -40,7 +41,10 @@ DEAD = EndOrder(1006, "", "connection_lost")
 
 @attrs.define(eq=False)
 class CameraConnection:
-    """Reads one camera until it leaves, breaks a rule, or ``session.end`` is called."""
+    """Reads one camera until it leaves, breaks a rule, or ``session.end`` is called.
+
+    ``cut``: a send ended in the midst of its bytes, so nothing may follow.
+    """
 
     room: Room
     session: Session
@@ -50,9 +54,10 @@ class CameraConnection:
     totals: Totals
     tell: Callable[[StreamEvent], Awaitable[None]]
     gate: FrameGate = attrs.field(init=False)
+    cut: bool = False
     _missed_pongs: int = 0
     _last_accepted: float = 0.0
-    _stats_row_at: float = float("-inf")
+    _unwritten: StatsReported | None = None
     _sending: trio.Lock = attrs.field(factory=trio.Lock)
 
     def __attrs_post_init__(self) -> None:
@@ -63,8 +68,7 @@ class CameraConnection:
         self._last_accepted = trio.current_time()
         with self.session.scope:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._pings)
-                nursery.start_soon(self._idle_check)
+                nursery.start_soon(self._clock)
                 await self._read(first)
                 nursery.cancel_scope.cancel()
 
@@ -75,7 +79,7 @@ class CameraConnection:
             if not data:
                 data = await self._receive()
             if not data:
-                self.socket.receive(b"")
+                self.session.end(DEAD)  # no close frame: whatever it was, the device did not mean to leave
                 return
             await self._take(data)
             data = b""
@@ -99,11 +103,12 @@ class CameraConnection:
                     self.totals.bytes += len(message)
                     if newest is not None:
                         self.session.superseded(newest, now)
+                        self._count_drop("superseded")
                     newest = message
                 else:
                     self._dropped(verdict)
             elif opcode is Opcode.TEXT:
-                await self._stats(message)
+                self._stats(message)
             else:
                 self._missed_pongs = 0
             if self.session.order is not None:
@@ -111,10 +116,12 @@ class CameraConnection:
         if newest is not None:
             await self.room.publish(self.session, newest)
 
-    def _dropped(self, verdict: Verdict) -> None:
-        reason = Verdict.NOT_JPEG.value if verdict is Verdict.INVALID_RUN else verdict.value
+    def _count_drop(self, reason: str) -> None:
         self.session.drop(reason)
         self.totals.drop(reason)
+
+    def _dropped(self, verdict: Verdict) -> None:
+        self._count_drop(Verdict.NOT_JPEG.value if verdict is Verdict.INVALID_RUN else verdict.value)
         if verdict is Verdict.TOO_LARGE:
             self._fail(TOO_LARGE, "frame_too_large", f"max {self.limits.max_frame_bytes} bytes")
         elif verdict is Verdict.INVALID_RUN:
@@ -125,11 +132,11 @@ class CameraConnection:
         self.socket.text(error_message(code, message))
         self.session.end(order)
 
-    async def _stats(self, message: bytes) -> None:
+    def _stats(self, message: bytes) -> None:
         stats = parse_stats(message)
         if stats is None:
             return
-        now, wall = trio.current_time(), self.room.clock()
+        wall = self.room.clock()
         stats |= {
             "live": True,
             "framesReceived": self.session.meter.frames,
@@ -138,37 +145,51 @@ class CameraConnection:
             "ts": iso_ms(wall),
         }
         self.session.stats_json = json.dumps(stats)
-        if now - self._stats_row_at >= STATS_ROW_EVERY_S:
-            self._stats_row_at = now
-            await self.tell(StatsReported(self.room.key, self.session.stream_id, self.session.stats_json, wall))
+        self._unwritten = StatsReported(self.room.key, self.session.stream_id, self.session.stats_json, wall)
 
-    async def _pings(self) -> None:
-        """A ping every 15 s; at the tick that finds two unanswered the peer is dead."""
-        while True:
-            await trio.sleep(PING_INTERVAL_S)
-            if self._missed_pongs >= MISSED_PONGS:
-                self.session.end(DEAD)
-                return
-            self._missed_pongs += 1
-            self.socket.ping()
-            await self._send()
+    def take_unwritten(self) -> StatsReported | None:
+        """The newest stats if the row does not have them yet; the caller writes them."""
+        stats, self._unwritten = self._unwritten, None
+        return stats
 
-    async def _idle_check(self) -> None:
+    async def _clock(self) -> None:
+        """All that time does, in one small task: a ping every 15 s, the check for silence, the stats' row."""
+        started, ticks = trio.current_time(), 0
         while True:
-            await trio.sleep(IDLE_CHECK_S)
+            ticks += 1
+            await trio.sleep_until(started + ticks * TICK_S)
             if trio.current_time() - self._last_accepted > self.limits.idle_timeout_s:
                 self._fail(IDLE, "idle_timeout", "no frames received")
                 return
+            if ticks % TICKS_PER_PING == 0:
+                await self._ping()
+            if stats := self.take_unwritten():
+                await self.tell(stats)
+
+    async def _ping(self) -> None:
+        """One ping; if two went unanswered the peer is dead, and nothing more is sent to it."""
+        if self._missed_pongs >= MISSED_PONGS:
+            self.session.end(DEAD)
+            return
+        self._missed_pongs += 1
+        self.socket.ping()
+        await self._send()
 
     async def _send(self) -> bool:
         """Send what is queued; False, and the session ordered to end, if the peer does not take it."""
         async with self._sending:
+            # The last place to be cancelled before bytes go out: what is taken from the socket must be sent, or
+            # the next send would begin in the middle, at worst with a close and no handshake before it.
+            await trio.lowlevel.checkpoint_if_cancelled()
             data = self.socket.outgoing()
+            if not data:
+                return True
+            self.cut = True
             try:
                 with trio.fail_after(SEND_DEADLINE_S):
-                    if data:
-                        await self.wire.send_all(data)
+                    await self.wire.send_all(data)
             except (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
                 self.session.end(DEAD)
                 return False
+            self.cut = False
             return True

@@ -16,7 +16,7 @@ from streamhub.ingest.camera_session import DEAD, CameraConnection
 from streamhub.ingest.limiter import WindowLimiter
 from streamhub.model.access import CameraAuthority, CameraGrant, CameraHello, Refusal
 from streamhub.model.clock import WallClock, utc_now
-from streamhub.model.streams import REPLACED, StreamEnded, StreamEvent, StreamStarted, StreamType
+from streamhub.model.streams import REPLACED, StatsReported, StreamEnded, StreamEvent, StreamStarted, StreamType
 from streamhub.net.connection import DoorWire, Taken
 from streamhub.net.websocket import ServerSocket, accept
 from streamhub.observe.log import get_logger
@@ -36,9 +36,9 @@ from streamhub.wire.camera import (
 
 FAILED_PER_MINUTE = 60
 ACCEPTED_PER_MINUTE = 30
-SEND_DEADLINE_S = 10.0
 AUTHORISE_DEADLINE_S = 10.0
 ROW_DEADLINE_S = 5.0
+LAST_STATS_S = 1.0
 LINGER_S = 2.0
 LINGER_BYTES = 16 * 1024 * 1024
 
@@ -61,9 +61,13 @@ class CameraDoor:
         """Serve one camera connection from its upgrade to its end."""
         wire = DoorWire(taken.stream)
         socket = accept(taken, MAX_MESSAGE_BYTES)
-        if not socket.open:
-            await wire.send_last(socket.outgoing(), SEND_DEADLINE_S)
+        if socket.open and not await self._serve(taken, wire, socket):
             return
+        await wire.send_last(socket.outgoing(), LINGER_S)
+        await wire.linger(LINGER_S, LINGER_BYTES)
+
+    async def _serve(self, taken: Taken, wire: DoorWire, socket: ServerSocket) -> bool:
+        """Admit and run the camera; whether it can still be told why it ended (the words wait in ``socket``)."""
         decision: CameraGrant | Refusal | None = await self._decide(taken)
         if isinstance(decision, CameraGrant):
             try:
@@ -71,15 +75,14 @@ class CameraDoor:
                     decision = await self._publish(room, decision, taken, wire, socket)
             except Unavailable:
                 socket.close(1012, "server restart")
-        if decision is None:
-            return  # the peer is dead
         if isinstance(decision, Refusal):
             self.count(decision.message)
-            log.info("camera refused", ip=taken.peer.ip, reason=decision.message, **_named(taken))
+            # A flood of bad keys does not fill the log: past the limit it is only counted.
+            say = log.debug if decision is RATE_LIMITED else log.info
+            say("camera refused", ip=taken.peer.ip, reason=decision.message, **_named(taken))
             socket.text(refusal_message(decision))
             socket.close(decision.close_code, decision.reason)
-        await wire.send_last(socket.outgoing(), LINGER_S)
-        await wire.linger(LINGER_S, LINGER_BYTES)
+        return decision is not None
 
     async def _decide(self, taken: Taken) -> CameraGrant | Refusal:
         """The handshake table. Past the limit of failures an address's bad keys are refused as ``rate_limited``.
@@ -103,7 +106,7 @@ class CameraDoor:
         try:
             with trio.fail_after(AUTHORISE_DEADLINE_S):
                 return await self.authority.authorise_camera(hello)
-        except (StreamHubError, trio.TooSlowError) as exc:
+        except Exception as exc:  # the request boundary: the device is told, in the words of the contract
             log.error("camera handshake failed", app=hello.app, room=hello.room, exc_info=exc)
             return HANDSHAKE_ERROR
 
@@ -129,34 +132,45 @@ class CameraDoor:
         )
         replaced = room.session
         room.attach(session)
+        connection = CameraConnection(room, session, grant.limits, wire, socket, self.hub.totals, self._tell)
         try:
             self.count("accepted")
             if replaced is not None and replaced.stream_id != session.stream_id:
                 await self._tell(StreamEnded(room.key, replaced.stream_id, REPLACED.reason, self.clock()))
-            await self._tell(
-                StreamStarted(
-                    room.key, session.stream_id, session.type, session.participant, session.started_at, grant.key_id
+            if session.order is None:  # replaced meanwhile, its start would be written after its end
+                await self._tell(
+                    StreamStarted(
+                        room.key, session.stream_id, session.type, session.participant, session.started_at, grant.key_id
+                    )
                 )
-            )
             log.info("camera connected", app=room.key.app, room=room.key.room, stream=grant.stream_id, ip=taken.peer.ip)
             socket.text(ready_message(grant))
-            connection = CameraConnection(room, session, grant.limits, wire, socket, self.hub.totals, self._tell)
             await room.host("ingest", lambda: connection.run(taken.rest))
-            if session.order is DEAD:
+            if session.order is DEAD or connection.cut:
                 return None
             if session.order is not None:
                 socket.close(session.order.close_code, session.order.text)
             elif socket.open:
                 socket.close(1011, "internal error")  # the error was reported at the room's boundary
         finally:
-            ours = room.detach(session)
-            reason = session.order.reason if session.order else "closed"
-            log.info("camera left", app=room.key.app, room=room.key.room, stream=grant.stream_id, reason=reason)
-            if ours:
-                with trio.move_on_after(ROW_DEADLINE_S, shield=True):
-                    await self._tell(StreamEnded(room.key, session.stream_id, reason, self.clock()))
-            session.ended.set()
+            try:
+                await self._left(room, session, connection.take_unwritten())
+            finally:
+                session.ended.set()
         return grant
+
+    async def _left(self, room: Room, session: Session, stats: StatsReported | None) -> None:
+        """Take the session out of its room; unless another has its place, the row ends with its last figures."""
+        ours = room.detach(session)
+        reason = session.order.reason if session.order else "closed"
+        log.info("camera left", app=room.key.app, room=room.key.room, stream=session.stream_id, reason=reason)
+        if not ours:
+            return
+        with trio.move_on_after(ROW_DEADLINE_S, shield=True):
+            if stats is not None:
+                with trio.move_on_after(LAST_STATS_S):  # they wait in the ledger then; the end must get there too
+                    await self._tell(stats)
+            await self._tell(StreamEnded(room.key, session.stream_id, reason, self.clock()))
 
     async def _tell(self, event: StreamEvent) -> None:
         """Hand an event to the ledger; a database in trouble is reported and does not stop the picture."""

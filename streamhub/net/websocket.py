@@ -16,6 +16,12 @@ from websockets.typing import Subprotocol
 
 from streamhub.net.connection import Taken
 
+_WHY = b"A WebSocket upgrade is a GET without a body.\n"
+_BAD_REQUEST = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n"
+    b"Connection: close\r\n\r\n%s" % (len(_WHY), _WHY)
+)
+
 __all__ = ["CloseCode", "Opcode", "ServerSocket", "accept"]
 
 
@@ -29,14 +35,18 @@ class ServerSocket:
 
     def __init__(self, taken: Taken, max_message_bytes: int) -> None:
         self._proto = ServerProtocol(max_size=max_message_bytes, select_subprotocol=_first_offered)
-        head = [b"GET %s HTTP/1.1" % taken.target]
+        head = [b"%s %s HTTP/1.1" % (taken.method.encode(), taken.target)]
         head += [name + b": " + value for name, value in taken.headers]
         self._proto.receive_data(b"\r\n".join(head) + b"\r\n\r\n")
-        self._fragments: list[bytes] = []
+        self._fragments = bytearray()
         self._opcode = Opcode.BINARY
+        self._answer = b""
         request = next((e for e in self._proto.events_received() if isinstance(e, Request)), None)
         if request is not None:
             self._proto.send_response(self._proto.accept(request))
+        else:
+            # Too long a line is answered by `websockets` itself; a request with a body, for one, is not.
+            self._answer = b"".join(self._proto.data_to_send()) or _BAD_REQUEST
 
     @property
     def open(self) -> bool:
@@ -67,12 +77,12 @@ class ServerSocket:
             if frame.fin:
                 messages.append((opcode, bytes(frame.data)))
             else:
-                self._opcode, self._fragments = opcode, [bytes(frame.data)]
+                self._opcode, self._fragments = opcode, bytearray(frame.data)
         elif opcode is Opcode.CONT:
-            self._fragments.append(bytes(frame.data))
+            self._fragments += frame.data  # one buffer: a list would grow with fragments that hold nothing
             if frame.fin:
-                messages.append((self._opcode, b"".join(self._fragments)))
-                self._fragments = []
+                messages.append((self._opcode, bytes(self._fragments)))
+                self._fragments = bytearray()
         elif opcode is Opcode.PONG:
             messages.append((opcode, b""))
 
@@ -93,7 +103,8 @@ class ServerSocket:
 
     def outgoing(self) -> bytes:
         """The bytes to send now (handshake answer, pongs, what was queued); b"" for none."""
-        return b"".join(self._proto.data_to_send())
+        answer, self._answer = self._answer, b""
+        return answer + b"".join(self._proto.data_to_send())
 
 
 def accept(taken: Taken, max_message_bytes: int) -> ServerSocket:
