@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from tests.support.media import jpeg
 from tests.support.server import Answer, Server, exchange, run_server
 from tests.support.waiting import eventually
 
-PROXIES = {
+PROXIES: dict[str, Callable[[Server, Path], AbstractAsyncContextManager[Proxy]]] = {
     "nginx": open_nginx,
     "nginx-tls": partial(open_nginx, tls=True),
     "caddy": partial(open_caddy, tls=False),
@@ -72,7 +73,8 @@ async def call(
 async def make_key(hub: Server, proxy: Proxy, room: str = "cam1") -> dict[str, Any]:
     answer = await call(proxy, hub.admin_token, "POST", "/api/v1/apps/live/ws-ingest", {"room": room})
     assert answer.status == 201, answer.body
-    return answer.data
+    made: dict[str, Any] = answer.data
+    return made
 
 
 def urls_in(value: object) -> list[str]:
