@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import sys
+from typing import IO, Any
 
 import click
 
@@ -23,8 +23,33 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+class Shown(click.ClickException):
+    """An error of ours on the command line: one line and a hint."""
+
+    def __init__(self, error: StreamHubError) -> None:
+        super().__init__(error.message)
+        self.hint = error.hint
+
+    def show(self, file: IO[str] | None = None) -> None:
+        """Print to standard error."""
+        click.echo(f"streamhub: {self.message}\n  {self.hint}", file=file, err=file is None)
+
+
+class Misconfigured(Shown):
+    """A setting is wrong: the same exit code as wrong usage."""
+
+    exit_code = 2
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; errors of ours are shown without a traceback."""
+        try:
+            return super().invoke(ctx)
+        except StreamHubError as exc:
+            raise (Misconfigured if isinstance(exc, ConfigError) else Shown)(exc) from exc
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names, in the order a newcomer meets them."""
@@ -55,9 +80,5 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line. Errors are one line and a hint; exit code 2 for usage and configuration, 1 for the rest."""
-    try:
-        cli(prog_name="streamhub")
-    except StreamHubError as exc:
-        click.echo(f"streamhub: {exc.message}\n  {exc.hint}", err=True)
-        sys.exit(2 if isinstance(exc, ConfigError) else 1)
+    """Run the command line."""
+    cli(prog_name="streamhub")
