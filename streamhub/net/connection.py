@@ -137,6 +137,10 @@ class DoorWire:
         assert self._socket is not None
         await trio.lowlevel.wait_readable(self._socket)
 
+    async def wait_writable(self) -> None:
+        """Return when the kernel would take more bytes, or the peer is gone."""
+        await self._stream.wait_send_all_might_not_block()
+
     async def receive(self, most: int = 4096) -> bytes:
         """Some bytes from the peer; b"" at its end."""
         return bytes(await self._stream.receive_some(most))

@@ -12,13 +12,15 @@ from datetime import datetime
 import attrs
 import trio
 
-from streamhub.errors import Unavailable
+from streamhub.errors import StoreError, Unavailable
 from streamhub.model.clock import WallClock, utc_now
 from streamhub.model.liveness import Liveness
 from streamhub.model.names import AppName, RoomKey
 from streamhub.model.streams import SERVER_STOPPING, EndOrder, RoomStatus, State
 from streamhub.observe.log import get_logger
 from streamhub.rooms.room import Emit, MakePlaceholder, Room
+
+LAST_SEEN_DEADLINE_S = 5.0
 
 log = get_logger("rooms")
 
@@ -51,25 +53,31 @@ class Hub:
     _closing: bool = False
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Keep the rooms' nursery until cancelled or ``shutdown`` has ended the last room."""
-        async with trio.open_nursery() as self._nursery:
-            task_status.started()
-            await trio.sleep_forever()
+        """Keep the rooms' nursery until cancelled, or ``shutdown`` has ended the last room."""
+        try:
+            async with trio.open_nursery() as self._nursery:
+                task_status.started()
+                await trio.sleep_forever()
+        finally:
+            self._closing = True
 
     @asynccontextmanager
-    async def lease(self, key: RoomKey) -> AsyncIterator[Room]:
+    async def lease(self, key: RoomKey, *, publishing: bool = False) -> AsyncIterator[Room]:
         """The room, open for the time of the block; raises Unavailable while the server stops."""
-        room = await self.acquire(key)
+        room = await self.acquire(key, publishing=publishing)
         try:
             yield room
         finally:
             self.release(room)
 
-    async def acquire(self, key: RoomKey) -> Room:
-        """As ``lease``, for a user that outlives the caller: it must call ``release`` once."""
+    async def acquire(self, key: RoomKey, *, publishing: bool = False) -> Room:
+        """As ``lease``, for a user that outlives the caller: it must call ``release`` once.
+
+        Who comes to publish (``publishing``) does not wait for the database to tell since when the room is offline.
+        """
         room = self._rooms.get(key)
-        if room is None:
-            since = await self.last_seen(key)
+        if room is None and not publishing:
+            since = await self._look_up(key)
             room = self._rooms.get(key)  # somebody else may have opened it meanwhile
         else:
             since = None
@@ -86,6 +94,15 @@ class Hub:
             self.release(room)
             raise
         return room
+
+    async def _look_up(self, key: RoomKey) -> datetime | None:
+        try:
+            with trio.fail_after(LAST_SEEN_DEADLINE_S):
+                return await self.last_seen(key)
+        except (trio.TooSlowError, StoreError) as exc:
+            # Watching matters more than knowing since when there was nothing to see.
+            log.warning("cannot look up since when a room is offline", app=key.app, room=key.room, exc_info=exc)
+            return None
 
     def release(self, room: Room) -> None:
         """Give back a lease; the last one closes the room."""

@@ -23,9 +23,17 @@ class Latest:
             self._changed.set()
             self._changed = None
 
+    def retire(self) -> None:
+        """Forget the picture: it is live no more, and nobody who comes now may be shown it. ``seq`` stays."""
+        self.jpeg, self.live = b"", False
+
+    def newer_than(self, seq: int) -> bool:
+        """Whether there is a picture, and ``seq`` is not it."""
+        return self.seq != seq and bool(self.jpeg)
+
     async def wait_newer(self, seq: int) -> None:
-        """Return once ``self.seq`` is beyond ``seq``; at once if it already is."""
-        while self.seq <= seq:
+        """Return once there is a picture other than ``seq``; at once if there already is."""
+        while not self.newer_than(seq):
             if self._changed is None:
                 self._changed = trio.Event()
             await self._changed.wait()

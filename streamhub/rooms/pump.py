@@ -39,8 +39,8 @@ class Outlet(Protocol):
         """Whether it wants one picture at a time."""
         ...
 
-    def wake(self) -> None:
-        """End the viewer's waiting; called after it has left the ready set."""
+    def wake(self, *, began: bool) -> None:
+        """End the viewer's waiting, after it has left the ready set; ``began``: with (a part of) the picture sent."""
         ...
 
 
@@ -50,9 +50,14 @@ def _sealed(chunk: bytes) -> int:
         memfd = os.memfd_create("frame", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     except OSError:
         return -1  # out of descriptors: copying still works
-    with open(memfd, "wb", closefd=False, buffering=0) as file:
-        file.write(chunk)
-    fcntl.fcntl(memfd, fcntl.F_ADD_SEALS, _SEALS)
+    try:
+        written = os.write(memfd, chunk)
+        fcntl.fcntl(memfd, fcntl.F_ADD_SEALS, _SEALS)
+    except OSError:
+        written = -1
+    if written != len(chunk):  # out of memory
+        os.close(memfd)
+        return -1
     return memfd
 
 
@@ -77,26 +82,25 @@ class Pump:
         """Offer the newest picture to every ready outlet; yields to other tasks every ``YIELD_EVERY`` outlets.
 
         Not cancellable: a picture is written whole or handed to the outlet's own task. If a newer picture comes
-        during a yield, that one's push serves the outlets not reached yet.
+        during a yield, or this one is no longer to be shown, the outlets not reached yet do not get it from here.
         """
         if not self.ready:
             return
         chunk, seq = self.chunk(), self.latest.seq
-        if len(self.ready) < SENDFILE_FROM:
-            for outlet in list(self.ready):
-                self._deliver(outlet, seq, chunk, lambda fd: os.write(fd, chunk))
-            return
-        memfd = _sealed(chunk)
+        memfd = _sealed(chunk) if len(self.ready) >= SENDFILE_FROM else -1
+        size = len(chunk)
+
+        def write(fd: int) -> int:
+            return os.write(fd, chunk) if memfd < 0 else os.sendfile(fd, memfd, 0, size)
+
         try:
             for count, outlet in enumerate(list(self.ready), 1):
-                if outlet in self.ready:  # it may have left during a yield
-                    if memfd >= 0:
-                        self._deliver(outlet, seq, chunk, lambda fd: os.sendfile(fd, memfd, 0, len(chunk)))
-                    else:
-                        self._deliver(outlet, seq, chunk, lambda fd: os.write(fd, chunk))
+                # During a yield it may have left, or come back with this very picture.
+                if outlet in self.ready and outlet.seq != seq:
+                    self._deliver(outlet, seq, chunk, write)
                 if count % YIELD_EVERY == 0:
                     await trio.lowlevel.cancel_shielded_checkpoint()
-                    if self.latest.seq != seq:
+                    if self.latest.seq != seq or not self.latest.jpeg:
                         return
         finally:
             if memfd >= 0:
@@ -105,17 +109,15 @@ class Pump:
     def _deliver(self, outlet: Outlet, seq: int, chunk: bytes, write: Callable[[int], int]) -> None:
         try:
             count = write(outlet.fd)
-        except BlockingIOError:
-            count = 0
         except OSError:
-            count = -1  # gone: its task finds out by itself
-        outlet.seq = seq
-        if count == len(chunk):
-            outlet.sent += 1
-            if not outlet.paced:
-                return
-            outlet.rest = None
-        else:
-            outlet.rest = memoryview(chunk)[max(count, 0) :]
+            count = 0  # no room, or gone: its own task waits for room, then takes the newest picture, or finds out
+        if count > 0:
+            outlet.seq = seq
+            if count == len(chunk):
+                outlet.sent += 1
+                if not outlet.paced:
+                    return
+            else:
+                outlet.rest = memoryview(chunk)[count:]
         del self.ready[outlet]
-        outlet.wake()
+        outlet.wake(began=count > 0)

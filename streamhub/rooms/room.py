@@ -6,6 +6,7 @@ a silence, the placeholder while there is no picture.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
@@ -14,7 +15,7 @@ from typing import Literal, TypeAlias
 import attrs
 import trio
 
-from streamhub.errors import Unavailable
+from streamhub.errors import StreamHubError, Unavailable
 from streamhub.model.clock import WallClock
 from streamhub.model.liveness import Liveness
 from streamhub.model.names import RoomKey
@@ -34,6 +35,8 @@ Emit: TypeAlias = Callable[[StreamEvent], Awaitable[None]]
 MakePlaceholder: TypeAlias = Callable[[RoomKey, State, datetime | None, tuple[int, int] | None], Awaitable[bytes]]
 PLACEHOLDER_EVERY_S = 5.0
 HOST_GRACE_S = 5.0
+REPORT_DEADLINE_S = 5.0
+PLACEHOLDER_DEADLINE_S = 10.0
 
 log = get_logger("rooms")
 
@@ -57,6 +60,7 @@ class Room:
     viewers: dict[Viewer, Output] = attrs.field(factory=dict)
     pumps: dict[Output, Pump] = attrs.field(init=False)
     _nursery: trio.Nursery | None = None
+    _closing: bool = False
     _poked: trio.Event = attrs.field(factory=trio.Event)
     _reported: tuple[Session, State] | None = None
     _last_size: tuple[int, int] | None = None
@@ -90,7 +94,8 @@ class Room:
             # The counters of the publication go on where the replaced connection left off.
             if self.session.stream_id == session.stream_id:
                 session.started_at = self.session.started_at
-        elif self.liveness.connected(self.clock()):
+        else:
+            self.liveness.connected(self.clock())
             self._changed()
         self.session = session
         self._poke()
@@ -101,8 +106,8 @@ class Room:
             return False
         self.session = None
         self._last_size = session.size or self._last_size
-        if self.liveness.disconnected(self.clock()):
-            self._changed()
+        self.liveness.disconnected(self.clock())
+        self._changed()
         return True
 
     async def publish(self, session: Session, jpeg: bytes) -> None:
@@ -113,10 +118,7 @@ class Room:
         session.accepted(jpeg, now, wall)
         if self.liveness.frame(now, wall):
             self._changed()
-        self.latest.publish(jpeg, live=True)
-        for pump in self.pumps.values():
-            if pump.ready:
-                await pump.push()
+        await self._show(jpeg, live=True)
 
     # --- the viewers ----------------------------------------------------------------------------------------
 
@@ -170,6 +172,8 @@ class Room:
         """Run until cancelled or ``close`` is called; whatever runs in the nursery ends with it."""
         try:
             async with trio.open_nursery() as self._nursery:
+                if self._closing:  # the one who opened it was cancelled before this task ran
+                    return
                 self._nursery.start_soon(
                     run_supervised, self._watch, partial(self.on_error, self.key, "watch"), name=f"{self.key}/watch"
                 )
@@ -181,6 +185,7 @@ class Room:
 
     def close(self) -> None:
         """Cancel everything in the room. Returns at once: await ``closed``."""
+        self._closing = True
         if self._nursery is not None:
             self._nursery.cancel_scope.cancel()
 
@@ -189,42 +194,57 @@ class Room:
 
     def _changed(self) -> None:
         self.state_version += 1
+        if self.state is not State.LIVE and self.latest.live:
+            self.latest.retire()  # a viewer that comes before the placeholder is drawn must not see it as live
         self._poke()
         for viewer, output in list(self.viewers.items()):
             if output == "ws":
                 viewer.poke()
 
     async def _watch(self) -> None:
-        shown: tuple[int, float] | None = None  # state version and time of the last placeholder
+        placeholder, version, shown_at = b"", -1, -math.inf  # the last one, of which state, when
         while True:
             self._poked = trio.Event()
             now = trio.current_time()
             if self.liveness.tick(now, self.clock()):
                 self._changed()
-            await self._report()
-            wake_at = self.liveness.stale_at() if self.state is State.LIVE else float("inf")
+            wake_at = self.liveness.stale_at() if self.state is State.LIVE else math.inf
             if self.state is not State.LIVE and self.viewers:
-                version = self.state_version
-                if shown is None or shown[0] != version or now >= shown[1] + PLACEHOLDER_EVERY_S:
-                    await self._show_placeholder(version)
-                    shown = (version, now)
-                wake_at = shown[1] + PLACEHOLDER_EVERY_S
+                if version != self.state_version:
+                    version, placeholder = self.state_version, await self._draw_placeholder()
+                    shown_at = -math.inf
+                if version == self.state_version and now >= shown_at + PLACEHOLDER_EVERY_S:
+                    shown_at = now
+                    await self._show(placeholder, live=False)
+                wake_at = shown_at + PLACEHOLDER_EVERY_S
+            await self._report()
             with trio.move_on_at(wake_at):
                 await self._poked.wait()
 
     async def _report(self) -> None:
-        """Tell the ledger about live and stale; the door tells about start and end."""
+        """Tell the ledger about live and stale; the door tells about start and end.
+
+        Not before the source's own first frame: one that took over a live room may not have been told of yet.
+        """
         session, state = self.session, self.state
-        if session is None or state not in (State.LIVE, State.STALE) or self._reported == (session, state):
+        if session is None or session.last_frame_at is None or state not in (State.LIVE, State.STALE):
+            return
+        if self._reported == (session, state):
             return
         self._reported = (session, state)
-        await self.emit(StreamChanged(self.key, session.stream_id, state, self.liveness.since or self.clock()))
+        try:
+            with trio.fail_after(REPORT_DEADLINE_S):
+                await self.emit(StreamChanged(self.key, session.stream_id, state, self.liveness.since or self.clock()))
+        except (StreamHubError, trio.TooSlowError) as exc:  # a database in trouble does not stop the picture
+            self.on_error(self.key, "report", exc)
 
-    async def _show_placeholder(self, version: int) -> None:
+    async def _draw_placeholder(self) -> bytes:
         size = (self.session.size if self.session else None) or self._last_size
-        jpeg = await self.placeholder(self.key, self.state, self.liveness.since, size)
-        if version != self.state_version:
-            return  # the picture came back while we drew
-        self.latest.publish(jpeg, live=False)
+        with trio.fail_after(PLACEHOLDER_DEADLINE_S):
+            return await self.placeholder(self.key, self.state, self.liveness.since, size)
+
+    async def _show(self, jpeg: bytes, *, live: bool) -> None:
+        self.latest.publish(jpeg, live=live)
         for pump in self.pumps.values():
-            await pump.push()
+            if pump.ready:
+                await pump.push()

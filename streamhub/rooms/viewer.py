@@ -45,6 +45,8 @@ class Wire(Protocol):
 
     async def send_all(self, data: bytes | memoryview) -> None: ...
 
+    async def wait_writable(self) -> None: ...
+
     async def wait_readable(self) -> None: ...
 
     async def receive(self) -> bytes: ...
@@ -55,8 +57,8 @@ class Viewer:
     """Delivers a room's pictures to one connection until the peer leaves, stalls, or is made to go.
 
     ``interval_s`` is the least time between two pictures (0: every one). Whoever runs it closes the connection.
-    ``end_reason`` says why it ended: ``left``, ``stalled``, ``silent`` or ``dismissed``. ``midway`` is True where it
-    ended inside a picture: nothing more may be sent then.
+    ``end_reason`` says why it ended: ``left``, ``stalled``, ``silent``, ``dismissed`` or ``expired``. ``midway`` is
+    True where it ended inside a picture: nothing more may be sent then.
     """
 
     wire: Wire
@@ -84,11 +86,12 @@ class Viewer:
         """Whether it wants one picture at a time: such a viewer leaves the ready set after each."""
         return self.interval_s > 0.0
 
-    def wake(self) -> None:
-        """The pump has delivered, in whole or in part: end the waiting."""
-        self._sent_one()
-        if self._park is not None:
-            self._park.cancel()
+    def wake(self, *, began: bool) -> None:
+        """The pump has delivered in whole or in part, or found no room for anything: end the waiting."""
+        if began:
+            self._sent_one()
+        assert self._park is not None  # it was in the ready set: it is parked
+        self._park.cancel()
 
     def poke(self) -> None:
         """Make the task look at ``side.pending()`` before any further picture."""
@@ -96,9 +99,9 @@ class Viewer:
         if self._park is not None:
             self._park.cancel()
 
-    def dismiss(self) -> None:
+    def dismiss(self, reason: str = "dismissed") -> None:
         """Make the viewer go, even from the middle of a picture. Returns at once."""
-        self.end_reason = "dismissed"
+        self.end_reason = reason
         self._scope.cancel()
 
     async def run(self) -> None:
@@ -117,6 +120,7 @@ class Viewer:
             self.midway = self.midway or self.rest is not None
 
     async def _loop(self) -> None:
+        room_to_send = False
         try:
             while not self._left:
                 if self.rest is not None:
@@ -128,7 +132,14 @@ class Viewer:
                 elif not self.side.alive():
                     self.end_reason = "silent"
                     return
-                elif self.seq != self.latest.seq and trio.current_time() >= self._due:
+                elif self.latest.newer_than(self.seq) and trio.current_time() >= self._due:
+                    if not room_to_send:
+                        # First the room, then the choice: what was newest before a long wait is old after it.
+                        with trio.fail_after(FRAME_DEADLINE_S):
+                            await self.wire.wait_writable()
+                        room_to_send = True
+                        continue
+                    room_to_send = False
                     chunk, self.seq = self.pump.chunk(), self.latest.seq
                     await self._send(chunk)
                     self.sent += 1
@@ -155,7 +166,7 @@ class Viewer:
 
     async def _wait(self) -> None:
         """Park until there is something to do; in the ready set when up to date."""
-        current, due = self.seq == self.latest.seq, trio.current_time() >= self._due
+        current, due = not self.latest.newer_than(self.seq), trio.current_time() >= self._due
         deadline = self.side.next_at() if due else min(self.side.next_at(), self._due)
         raw = self.wire.fd >= 0
         self._park = scope = trio.CancelScope(deadline=deadline)
