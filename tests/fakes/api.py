@@ -63,7 +63,7 @@ class Api:
         if json is not None:
             body = json_module.dumps(json).encode()
             sent.setdefault("Content-Type", "application/json")
-        answer = await self.app.test_client().open(
+        answer = await self.app.test_client().open(  # type: ignore[call-arg]  # the Protocol knows no defaults
             path[1:] if path.startswith("//") else f"/api/v1{path}",
             method=method,
             headers=sent,

@@ -12,5 +12,5 @@ from streamhub.livekit.tokens import LiveKitKeys
 
 def mint(keys: LiveKitKeys, *, room: str, ttl_s: float = 60, identity: str = "viewer", **grants: Any) -> str:
     token = api.AccessToken(keys.api_key, keys.api_secret).with_identity(identity)
-    token = token.with_grants(api.VideoGrants(**({"room_join": True, "room": room} | grants)))
+    token = token.with_grants(api.VideoGrants(**{"room_join": True, "room": room, **grants}))
     return token.with_ttl(timedelta(seconds=ttl_s)).to_jwt()

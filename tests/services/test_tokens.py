@@ -104,9 +104,10 @@ async def test_revoke_when_another_admin_has_expired_then_it_does_not_count(serv
 
 
 async def test_page_then_newest_first_with_revoked_ones(services: Services, wall: Clock) -> None:
+    made = []
     for name in ("a", "b", "c"):
-        token = (await services.tokens.create(NewToken(name=name, scope=Scope.GLOBAL))).token
+        made.append((await services.tokens.create(NewToken(name=name, scope=Scope.GLOBAL))).token)
         wall.advance(seconds=1)
-    await services.tokens.revoke(token.id)
+    await services.tokens.revoke(made[-1].id)
     page = await services.tokens.page(Paging(limit=2))
     assert ([t.name for t in page.items], page.total) == (["c", "b"], 3)
