@@ -156,9 +156,13 @@ class Room:
 
     def adopt(self, name: str, child: Callable[[], Awaitable[None]]) -> None:
         """Run ``child`` in the room's nursery; an error in it is reported and ends only it. Raises Unavailable."""
+        closing = Unavailable("the room is closing", code="room_closing", retry_after_s=1)
         if self._nursery is None:
-            raise Unavailable("the room is closing", code="room_closing", retry_after_s=1)
-        self._nursery.start_soon(self._guard, name, child, name=f"{self.key}/{name}")
+            raise closing
+        try:
+            self._nursery.start_soon(self._guard, name, child, name=f"{self.key}/{name}")
+        except RuntimeError:  # its last task has ended; ours will see that in a moment
+            raise closing from None
 
     async def _guard(self, name: str, child: Callable[[], Awaitable[None]]) -> None:
         try:
