@@ -12,6 +12,7 @@ import attrs
 import trio
 
 from streamhub.errors import StoreError
+from streamhub.model.names import AppName
 from streamhub.model.streams import APP_DELETED, KEY_REVOKED
 from streamhub.observe.log import get_logger
 from streamhub.services.access import Access
@@ -35,6 +36,7 @@ class Reconciler:
     _version: int | None = None
     _again: bool = False
     _apps: tuple[int, ...] = ()
+    _private: set[str] | None = None
 
     async def run(self) -> None:
         """Tick every second until cancelled; a failing disk is logged and tried again. Writes what waits at the end."""
@@ -66,10 +68,13 @@ class Reconciler:
             await self.sweep()
 
     async def sweep(self) -> int:
-        """End live cameras whose key is gone or exchanged, and everything of apps that are gone; returns how many."""
+        """End cameras whose key is gone or exchanged, and all of apps that are gone; returns how many.
+
+        Viewers of apps that have become private since the last sweep must leave; they are not counted.
+        """
         ended = 0
         live, before = self.hub.live_key_ids(), dict(self.access.admitted)
-        hashes, apps = await self.store.read(_present, sorted(live | set(before)))
+        hashes, apps, private = await self.store.read(_present, sorted(live | set(before)))
         for key_id in sorted(live):
             # A camera may have come in with a new secret on either side of the read above.
             known = (before.get(key_id, hashes.get(key_id)), self.access.admitted.get(key_id))
@@ -81,10 +86,13 @@ class Reconciler:
         for app in sorted({s.key.app for s in self.hub.statuses()} - apps):
             await self.hub.end_app(app, APP_DELETED)
             ended += 1
+        for app in sorted(private - (private if self._private is None else self._private)):
+            await self.hub.end_viewers(AppName(app))  # whoever has a token comes back with it
+        self._private = private
         if ended:
             log.info("ended what the database no longer allows", count=ended)
         return ended
 
 
-def _present(db: Database, key_ids: list[str]) -> tuple[dict[str, str], set[str]]:
-    return key_rows.hashes(db, key_ids), app_rows.names(db)
+def _present(db: Database, key_ids: list[str]) -> tuple[dict[str, str], set[str], set[str]]:
+    return key_rows.hashes(db, key_ids), app_rows.names(db), app_rows.private_names(db)

@@ -107,6 +107,12 @@ def signature(db: Database) -> tuple[int, ...]:
     return tuple(found)
 
 
+def private_names(db: Database) -> set[str]:
+    """Names of the apps whose playback is not public."""
+    found = db.execute("SELECT name FROM apps WHERE json_extract(features_json, '$.public_playback') = 0")
+    return {str(r[0]) for r in found.fetchall()}
+
+
 def count(db: Database) -> int:
     """How many apps there are."""
     return int(db.execute("SELECT count(*) FROM apps").fetchone()[0])

@@ -8,7 +8,9 @@ from trio.testing import MockClock
 
 from streamhub.model.access import CameraGrant, CameraHello
 from streamhub.model.streams import APP_DELETED, KEY_REVOKED
+from streamhub.services.apps import AppPatch
 from streamhub.services.bundle import Services
+from streamhub.services.features import FeaturesPatch
 from streamhub.services.fields import Paging
 from streamhub.services.keys import IssuedKey, NewKey
 from streamhub.services.live import NoRooms
@@ -91,6 +93,19 @@ async def test_sweep_when_another_process_deleted_an_app_then_its_rooms_end(
     await beside.apps.delete(await beside.apps.get("live"))
     assert await services.reconciler.sweep() == 1
     assert fake_hub.orders == [("live/live-cam1", APP_DELETED)]
+
+
+async def test_sweep_when_another_process_made_an_app_private_then_its_viewers_must_ask_again(
+    services: Services, beside: Services, fake_hub: FakeHub
+) -> None:
+    closed = AppPatch(features=FeaturesPatch(public_playback=False))
+    await beside.apps.patch(await beside.apps.get("other"), closed)
+    await services.reconciler.sweep()
+    assert fake_hub.dismissed == []  # it was private before the server looked for the first time
+    await beside.apps.patch(await beside.apps.get("live"), closed)
+    await services.reconciler.sweep()
+    await services.reconciler.sweep()
+    assert fake_hub.dismissed == ["live"]
 
 
 async def test_tick_when_nothing_changed_then_no_sweep_after_the_second_look(
