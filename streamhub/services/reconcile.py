@@ -86,8 +86,8 @@ class Reconciler:
         for app in sorted({s.key.app for s in self.hub.statuses()} - apps):
             await self.hub.end_app(app, APP_DELETED)
             ended += 1
-        for app in sorted(private - (private if self._private is None else self._private)):
-            await self.hub.end_viewers(AppName(app))  # whoever has a token comes back with it
+        for name in sorted(private - (private if self._private is None else self._private)):
+            await self.hub.end_viewers(AppName(name))  # whoever has a token comes back with it
         self._private = private
         if ended:
             log.info("ended what the database no longer allows", count=ended)
