@@ -34,7 +34,7 @@ async def run_demo(services: Services, addresses: Sequence[Address], tls: bool) 
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(tcp.host, tcp.host)  # noqa: S104
         target = Target(tls=tls, host=host, port=tcp.port, app=DEMO_APP, room=DEMO_ROOM, identity=DEMO_IDENTITY)
         # Our own certificate is for the name others use, not for the loopback address.
-        options = CameraOptions(target=target, key=key, fps=FPS, insecure=tls)
+        options = CameraOptions(target=target, key=key, fps=FPS, insecure=tls, keep_trying=True)
         await run_camera(options, test_picture(SIZE, "StreamHub demo"), report=_report)
     except StreamHubError as exc:
         log.warning("no demo camera", error=exc.message, hint=exc.hint)

@@ -24,7 +24,7 @@ def welcome(running: Running, options: Options, *, terminal: bool) -> str:
     token_file = running.data_dir.resolve() / ADMIN_TOKEN_FILE
     if running.admin_token is not None and terminal:
         rows.append(("Admin token", f"{running.admin_token}   (also in {token_file})"))
-    elif running.admin_token is not None:
+    elif token_file.exists():
         rows.append(("Admin token", f"in {token_file}"))
     width = max(len(name) for name, _ in rows)
     lines = [f"StreamHub {__version__} is running.", ""]
