@@ -36,8 +36,6 @@ ALLOWED: dict[str, frozenset[str]] = {
     "doors": COMMON | {"ingest", "net", "playback", "rooms", "wire"},
     "demo": COMMON | {"net", "services", "simulator"},
     "main": ALL,
-    "demo": ALL,
-    "doors": ALL,
     "cli": ALL,
     "__main__": ALL,
 }
