@@ -17,7 +17,7 @@ BAD = b"GIF89a not a JPEG"
 
 
 @asynccontextmanager
-async def streaming(**limits: float) -> AsyncIterator[tuple[Media, Device, Room]]:
+async def streaming(**limits: int) -> AsyncIterator[tuple[Media, Device, Room]]:
     with trio.fail_after(15):
         async with serve_media(Authority(CameraLimits(**limits))) as media, camera(media) as device:
             room = media.hub.get(room_key())

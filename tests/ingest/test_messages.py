@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -247,7 +248,9 @@ async def vanish_inside_a_frame(device: Device) -> None:
 
 
 @pytest.mark.parametrize("vanish", [vanish_by_reset, vanish_by_end, vanish_by_half, vanish_inside_a_frame])
-async def test_connection_when_it_ends_without_a_close_then_the_row_says_it_was_lost(vanish) -> None:
+async def test_connection_when_it_ends_without_a_close_then_the_row_says_it_was_lost(
+    vanish: Callable[[Device], Awaitable[None]],
+) -> None:
     with trio.fail_after(10):
         async with serve_media() as media, camera(media) as device:
             await device.binary(jpeg())

@@ -114,7 +114,7 @@ async def test_upgrade_when_headers_are_written_otherwise_then_it_is_accepted(ol
         (f"Sec-WebSocket-Key: {NONCE}\r\n", "", 400),
         (f"Sec-WebSocket-Key: {NONCE}", "Sec-WebSocket-Key: c2hvcnQ=", 400),
         ("Connection: Upgrade", "Connection: keep-alive", 426),
-        ("GET ", "POST ", 405),
+        ("GET ", "POST ", 404),
         ("Host: hub", "Host: hub\r\nContent-Length: 5", 400),
         ("Host: hub", "Host: hub\r\nTransfer-Encoding: chunked", 400),
         ("Host: hub", "Host: hub\r\nCookie: " + "x" * 9000, 431),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from streamhub.model.names import (
@@ -71,7 +73,9 @@ def test_app_name_when_not_fine_then_it_does_not_match(name: str) -> None:
     ("pattern", "most", "also"),
     [(ROOM_PREFIX, 40, ""), (ROOM_NAME, 120, "._-Z"), (CAMERA_SLUG, 64, "_-Z")],
 )
-def test_patterns_when_a_name_grows_then_they_hold_their_length_and_letters(pattern, most: int, also: str) -> None:
+def test_patterns_when_a_name_grows_then_they_hold_their_length_and_letters(
+    pattern: re.Pattern[str], most: int, also: str
+) -> None:
     assert pattern.fullmatch("a" * most)
     assert not pattern.fullmatch("a" * (most + 1))
     for letter in "._-Z":

@@ -27,7 +27,7 @@ def test_parts_when_read_by_the_boundary_as_mail_readers_do_then_they_are_the_sa
         b"MIME-Version: 1.0\r\nContent-Type: " + CONTENT_TYPE.encode() + b"\r\n\r\n" + stream + b"--frame--\r\n",
         policy=email.policy.HTTP,
     )
-    bodies = [p.get_payload().encode() for p in message.iter_parts()]
+    bodies = [str(p.get_payload()).encode() for p in message.iter_parts()]
     # What follows the last delimiter is the beginning of a part that never came.
     assert bodies[: len(encoded)] == encoded
     assert "".join(b.decode() for b in bodies[len(encoded) :]).strip() == ""

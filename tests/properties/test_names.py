@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from streamhub.model.names import APP_NAME, CAMERA_SLUG, ROOM_PREFIX, namespaced, prefixes_clash
 
 # Few letters, so that equal and extending names come up often.
-PREFIX = st.text("ab-", min_size=1, max_size=6).filter(ROOM_PREFIX.fullmatch)
-ROOM = st.text("ab-_", max_size=10).filter(lambda r: not r or CAMERA_SLUG.fullmatch(r))
+PREFIX = st.builds("{}{}".format, st.sampled_from("ab"), st.text("ab-", max_size=5))
+ROOM = st.just("") | st.builds("{}{}".format, st.sampled_from("ab"), st.text("ab-_", max_size=9))
+CLASHING = st.builds(lambda one, tail: (one, f"{one}-{tail}" if tail else one), PREFIX, st.text("ab-", max_size=5))
 
 
 @given(PREFIX, ROOM)
@@ -30,11 +31,18 @@ def test_rooms_when_prefixes_do_not_clash_then_no_room_belongs_to_both(one: str,
     assert namespaced(one, a) != namespaced(other, b)
 
 
-@given(PREFIX, PREFIX)
-def test_rooms_when_prefixes_clash_then_there_is_a_room_of_both(one: str, other: str) -> None:
-    assume(prefixes_clash(one, other))
+@given(CLASHING, st.booleans())
+def test_rooms_when_prefixes_clash_then_there_is_a_room_of_both(pair: tuple[str, str], swapped: bool) -> None:
+    one, other = reversed(pair) if swapped else pair
+    assert prefixes_clash(one, other)
     longer = max(one, other, key=len)
     assert namespaced(one, longer) == namespaced(other, longer)
+
+
+@given(PREFIX, ROOM)
+def test_names_when_drawn_here_then_they_are_names(prefix: str, room: str) -> None:
+    assert ROOM_PREFIX.fullmatch(prefix)
+    assert not room or CAMERA_SLUG.fullmatch(room)
 
 
 @given(st.from_regex(APP_NAME, fullmatch=True))
