@@ -90,9 +90,9 @@ async def _send_within(stream: trio.abc.SendStream, data: bytes | bytearray | me
 class Taken:
     """A request whose connection belongs to a door now.
 
-    ``rest`` are bytes read beyond the request's head. The front closes ``stream`` when the door returns, unless the
-    door set ``answered`` (a whole answer was sent: the connection serves further requests) or ``handed_over`` (somebody
-    else closes it now).
+    ``path`` is percent-decoded, ``target`` is not; ``rest`` are bytes read beyond the request's head. The front closes
+    ``stream`` when the door returns, unless the door set ``answered`` (a whole answer was sent: the connection serves
+    further requests) or ``handed_over`` (somebody else closes it now).
     """
 
     method: str
@@ -103,19 +103,26 @@ class Taken:
     stream: trio.SocketStream | trio.SSLStream[trio.SocketStream]
     rest: bytes
     peer: Peer
+    http_version: bytes = b"1.1"
     answered: bool = False
     handed_over: bool = False
 
     def header(self, name: bytes) -> str | None:
         """The first value of a header; ``name`` in lower case."""
-        return next((v.decode("latin-1") for k, v in self.headers if k.lower() == name), None)
+        return next((v.decode("latin-1") for k, v in self.headers if k == name), None)
+
+    @property
+    def has_body(self) -> bool:
+        """Whether the request announced a body; no door reads one."""
+        return self.header(b"content-length") not in (None, "0") or self.header(b"transfer-encoding") is not None
 
     @property
     def keeps_alive(self) -> bool:
-        """Whether the client would send another request: no body on this one, and no ``Connection: close``."""
-        if self.header(b"content-length") not in (None, "0") or self.header(b"transfer-encoding") is not None:
+        """Whether another request may follow: HTTP/1.1, no body on this one, and no ``Connection: close``."""
+        if self.http_version != b"1.1" or self.has_body:
             return False
-        return "close" not in (self.header(b"connection") or "").lower()
+        options = b",".join(v for k, v in self.headers if k == b"connection").lower().split(b",")
+        return b"close" not in [option.strip() for option in options]
 
 
 class DoorWire:

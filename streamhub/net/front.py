@@ -25,9 +25,11 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper
 
-from streamhub.net.connection import Guarded, GuardedTLS, Taken, tune
+from streamhub.errors import BadRequest
+from streamhub.net.connection import DoorWire, Guarded, GuardedTLS, Taken, tune
 from streamhub.net.peers import Peers
 from streamhub.observe.log import get_logger
+from streamhub.wire.http import format_error
 
 Door: TypeAlias = Callable[[Taken], Awaitable[None]]
 # (method, path without query, whether it is a WebSocket upgrade) -> who takes it; None: the web application.
@@ -35,6 +37,9 @@ Route: TypeAlias = Callable[[str, str, bool], Door | None]
 
 WRITE_TIMEOUT_S = 30.0
 TLS_HANDSHAKE_S = 10.0
+ACCEPT_AGAIN_S = 0.1
+REFUSE_S = 1.0
+LINGER_BYTES = 1024 * 1024
 # accept() errors that pass by themselves: out of descriptors or buffers, or the peer was gone already.
 _ACCEPT_AGAIN = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 _ACCEPT_GONE = {errno.ECONNABORTED, errno.EPROTO, errno.EPERM, errno.ENETDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH}
@@ -62,8 +67,10 @@ class _Server(TCPServer):
         async def check(request: h11.Request) -> None:
             # Replaces the check that would switch to HTTP/2: h2c upgrades are ignored (RFC 9110 §7.8 allows it).
             path = request.target.partition(b"?")[0].decode("ascii")
-            upgrade = any(k == b"upgrade" and v.strip().lower() == b"websocket" for k, v in request.headers)
-            door = self.route(request.method.decode("ascii"), path, upgrade)
+            upgrade = request.method == b"GET" and any(
+                k == b"upgrade" and v.strip().lower() == b"websocket" for k, v in request.headers
+            )
+            door = _refusal(request) or self.route(request.method.decode("ascii"), path, upgrade)
             if door is not None:
                 raise _Claimed(request, bytes(proto.connection.trailing_data[0]), door)
 
@@ -136,18 +143,21 @@ class Front:
             await self._left.wait()
 
     async def _accept(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
+        told = False
         while True:
             try:
                 stream = await listener.accept()
             except OSError as exc:
                 if exc.errno in _ACCEPT_AGAIN:
-                    log.error(
-                        "cannot accept connections", error=exc.strerror, hint="raise the open files limit (ulimit -n)"
-                    )
-                    await trio.sleep(0.1)
+                    if not told:
+                        hint = "raise the open files limit (ulimit -n)"
+                        log.error("cannot accept connections", error=exc.strerror, hint=hint)
+                        told = True
+                    await trio.sleep(ACCEPT_AGAIN_S)
                 elif exc.errno not in _ACCEPT_GONE:
                     raise
                 continue
+            told = False
             connections.start_soon(self._connection, stream, name="connection")
 
     async def _connection(self, stream: trio.SocketStream) -> None:
@@ -205,7 +215,27 @@ class Front:
             stream=stream,
             rest=claim.rest,
             peer=self.peers.resolve(name[0] if isinstance(name, tuple) else None, headers, tls=self.tls is not None),
+            http_version=request.http_version,
         )
+
+
+def _refusal(request: h11.Request) -> Door | None:
+    """Who turns a request away that others on the way here may have understood differently; None for a clear one."""
+    names = {name for name, _ in request.headers}
+    if not request.http_version.startswith(b"1."):  # the HTTP/2 preface looks like such a request
+        error = BadRequest("this port speaks HTTP/1.1", code="http_version", hint="Use HTTP/1.1.")
+    elif b"transfer-encoding" in names and (b"content-length" in names or request.http_version != b"1.1"):
+        # RFC 9112 §6.1: the way to smuggle a second request past a proxy.
+        error = BadRequest("Transfer-Encoding does not go with Content-Length or HTTP/1.0", code="ambiguous_length")
+    else:
+        return None
+
+    async def refuse(taken: Taken) -> None:
+        wire = DoorWire(taken.stream)
+        await wire.send_last(format_error(error, close=True), REFUSE_S)
+        await wire.linger(REFUSE_S, LINGER_BYTES)
+
+    return refuse
 
 
 def _only_network(exc: BaseException) -> bool:

@@ -45,7 +45,7 @@ class Peers:
             found.setdefault(name.lower(), []).append(value.decode("latin-1"))
         scheme = "https" if tls else "http"
         host = (found.get(b"host") or [""])[0]
-        ip = peer_ip or "127.0.0.1"
+        ip = str(_address(peer_ip or "127.0.0.1") or peer_ip)
         if peer_ip is None or self._trusts(peer_ip):
             # Stock Caddy and nginx write X-Forwarded-*, and pass a client's own Forwarded on: those win.
             hops = _x_forwarded(found) or (_forwarded(found) if b"forwarded" in found else [])

@@ -12,7 +12,7 @@ from streamhub.errors import FieldProblem, Invalid
 from streamhub.model.names import RoomKey
 from streamhub.model.streams import State
 from streamhub.net.connection import Taken
-from streamhub.playback.requests import Playback, answer, answering, require_get, split_path
+from streamhub.playback.requests import Playback, answer, answering, deadline, require_get, split_path
 from streamhub.rooms.room import MakePlaceholder, Room
 from streamhub.wire.http import format_head
 
@@ -33,7 +33,7 @@ class FrameDoor:
 
     async def _answer(self, taken: Taken) -> None:
         require_get(taken)
-        app, name = split_path(taken.path, "frame.jpg")
+        app, name = split_path(taken.target, "frame.jpg")
         max_age_s = _max_age(taken.query)
         grant = await self.playback.grant(app, name, taken.query.get("token"))
         room = self.playback.hub.get(grant.room)
@@ -69,8 +69,9 @@ class FrameDoor:
 
     async def _offline(self, taken: Taken, key: RoomKey, room: Room | None) -> bytes:
         state = room.state if room else State.OFFLINE
-        since = room.liveness.since if room else await self.last_seen(key)
-        jpeg = await self.placeholder(key, state, since, None)
+        with deadline():
+            since = room.liveness.since if room else await self.last_seen(key)
+            jpeg = await self.placeholder(key, state, since, None)
         head = format_head(
             503,
             [

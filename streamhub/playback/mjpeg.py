@@ -59,7 +59,7 @@ class MjpegDoor:
 
     async def _open(self, taken: Taken) -> None:
         require_get(taken)
-        app, name = split_path(taken.path, "mjpeg")
+        app, name = split_path(taken.target, "mjpeg")
         interval_s = interval_of(taken.query)
         grant = await self.playback.grant(app, name, taken.query.get("token"))
         if taken.method == "HEAD":

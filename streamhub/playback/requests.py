@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from urllib.parse import unquote
 
 import attrs
 import trio
@@ -18,6 +21,8 @@ from streamhub.wire.http import format_error
 
 ANSWER_DEADLINE_S = 10.0
 MOST_FPS = 240.0
+LINGER_S = 1.0
+LINGER_BYTES = 1024 * 1024
 
 log = get_logger("playback")
 
@@ -30,8 +35,8 @@ class Playback:
     authority: ViewerAuthority
 
     async def grant(self, app: str, room: str, token: str | None) -> ViewGrant:
-        """Ask whether this viewer may watch; raises what the authority raises, in time."""
-        with trio.fail_after(ANSWER_DEADLINE_S):
+        """Ask whether this viewer may watch; raises what the authority raises, or Unavailable if it is too slow."""
+        with deadline():
             return await self.authority.authorise_viewer(app, room, token)
 
     async def seat(
@@ -52,7 +57,8 @@ class Playback:
         try:
             self._check_caps(room, grant)
             wire = DoorWire(taken.stream)
-            viewer = Viewer(wire, room.latest, room.pumps[output], make_side(room), interval_s)
+            until = trio.current_time() + _seconds_left(grant, self.hub)
+            viewer = Viewer(wire, room.latest, room.pumps[output], make_side(room), interval_s, until)
 
             async def watch() -> None:
                 try:
@@ -80,16 +86,20 @@ class Playback:
             raise _too_many(f"this app has its most viewers ({per_app})", "maxViewers")
 
 
+def _seconds_left(grant: ViewGrant, hub: Hub) -> float:
+    return math.inf if grant.expires_at is None else (grant.expires_at - hub.clock()).total_seconds()
+
+
 def _too_many(message: str, feature: str) -> TooMany:
     return TooMany(message, code="too_many_viewers", hint=f"Try later, or raise the app's {feature}.", retry_after_s=10)
 
 
-def split_path(path: str, name: str) -> tuple[str, str]:
-    """App and room of ``/live/<app>/<room>/<name>``; raises NotFound for any other shape."""
-    parts = path.split("/")
+def split_path(target: bytes, name: str) -> tuple[str, str]:
+    """App and room, percent-decoded, of ``/live/<app>/<room>/<name>``; raises NotFound for any other shape."""
+    parts = target.partition(b"?")[0].decode("ascii").split("/")
     if len(parts) != 5 or parts[1] != "live" or parts[4] != name or not parts[2] or not parts[3]:
         raise NotFound("no such path", hint="Playback paths are /live/<app>/<room>/mjpeg and …/frame.jpg.")
-    return parts[2], parts[3]
+    return unquote(parts[2]), unquote(parts[3])
 
 
 def interval_of(query: dict[str, str]) -> float:
@@ -120,16 +130,25 @@ async def answering(taken: Taken, act: Callable[[], Awaitable[None]]) -> None:
     try:
         await act()
     except StreamHubError as exc:
-        await answer(taken, format_error(exc, head_only=taken.method == "HEAD", close=not taken.keeps_alive))
+        allow = [("Allow", "GET, HEAD")] if isinstance(exc, MethodNotAllowed) else []
+        await answer(taken, format_error(exc, allow, head_only=taken.method == "HEAD", close=not taken.keeps_alive))
+
+
+@contextmanager
+def deadline() -> Iterator[None]:
+    """Raises Unavailable if the block takes too long: the database or the drawing thread cannot keep up."""
+    try:
+        with trio.fail_after(ANSWER_DEADLINE_S):
+            yield
     except trio.TooSlowError:
-        log.error("no answer in time", path=taken.path[:100])
-        busy = Unavailable("the server is too busy to answer", code="too_busy", retry_after_s=5)
-        await answer(taken, format_error(busy, head_only=taken.method == "HEAD", close=True))
-        taken.answered = False
+        log.warning("no answer in time")
+        raise Unavailable("the server is too busy to answer", code="too_busy", retry_after_s=5) from None
 
 
 async def answer(taken: Taken, data: bytes) -> None:
-    """Send a whole answer and give the connection back, if the client means to go on."""
+    """Send a whole answer and give the connection back, if the client means to go on. Raises TooSlowError."""
     with trio.fail_after(ANSWER_DEADLINE_S):
         await taken.stream.send_all(data)
     taken.answered = taken.keeps_alive
+    if taken.has_body:
+        await DoorWire(taken.stream).linger(LINGER_S, LINGER_BYTES)

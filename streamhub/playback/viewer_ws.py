@@ -25,11 +25,15 @@ _REFUSALS: dict[type[StreamHubError], tuple[int, str]] = {
     Forbidden: (4401, "playback_unauthorized"),
     Invalid: (4401, "invalid_params"),
     TooMany: (4429, "too_many_viewers"),
-    Unavailable: (1012, "server restart"),
+    Unavailable: (1013, "try again later"),
 }
+_EXPIRED = (4401, "playback_unauthorized")
+_STOPPING = {"stopping", "room_closing"}
 
 
 def _refusal(error: StreamHubError) -> tuple[int, str]:
+    if error.code in _STOPPING:
+        return 1012, "server restart"
     for kind, refusal in _REFUSALS.items():
         if isinstance(error, kind):
             return refusal
@@ -50,7 +54,7 @@ class _Side:
         for opcode, _ in self.socket.receive(data):
             if opcode is Opcode.PONG:
                 self._missed = 0
-        return bool(data)
+        return bool(data) and self.socket.open
 
     def pending(self) -> bytes:
         if self._version != self.room.state_version:
@@ -84,8 +88,6 @@ class ViewerDoor:
                 return await self._open(taken, socket)
             except StreamHubError as exc:
                 code, word = _refusal(exc)
-            except trio.TooSlowError:
-                code, word = 4401, "handshake_error"
             socket.text(viewer_refusal(code, word))
             socket.close(code, word)
         await wire.send_last(socket.outgoing(), CLOSE_S)
@@ -106,6 +108,9 @@ class ViewerDoor:
             return talk
 
         async def farewell(viewer: Viewer, wire: DoorWire) -> None:
+            if viewer.end_reason == "expired":
+                socket.text(viewer_refusal(*_EXPIRED))
+                socket.close(*_EXPIRED)
             socket.close(1012 if viewer.end_reason == "dismissed" else 1000)
             await wire.send_last(socket.outgoing(), CLOSE_S)
 

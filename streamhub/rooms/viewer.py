@@ -56,7 +56,8 @@ class Wire(Protocol):
 class Viewer:
     """Delivers a room's pictures to one connection until the peer leaves, stalls, or is made to go.
 
-    ``interval_s`` is the least time between two pictures (0: every one). Whoever runs it closes the connection.
+    ``interval_s`` is the least time between two pictures (0: every one), ``until`` when it must go by Trio's clock.
+    Whoever runs it closes the connection.
     ``end_reason`` says why it ended: ``left``, ``stalled``, ``silent``, ``dismissed`` or ``expired``. ``midway`` is
     True where it ended inside a picture: nothing more may be sent then.
     """
@@ -66,6 +67,7 @@ class Viewer:
     pump: Pump
     side: Side
     interval_s: float = 0.0
+    until: float = math.inf
     seq: int = 0
     sent: int = 0
     rest: memoryview | None = None
@@ -106,6 +108,7 @@ class Viewer:
 
     async def run(self) -> None:
         """Run until the viewer is gone. If cancelled, it stops wherever it is."""
+        self._scope.deadline = self.until
         try:
             with self._scope:
                 if self.wire.fd >= 0:
@@ -118,6 +121,8 @@ class Viewer:
         finally:
             self.pump.ready.pop(self, None)
             self.midway = self.midway or self.rest is not None
+            if self._scope.cancelled_caught and self.end_reason == "left":
+                self.end_reason = "expired"
 
     async def _loop(self) -> None:
         room_to_send = False

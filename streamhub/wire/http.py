@@ -18,14 +18,17 @@ def format_head(status: int, headers: Iterable[tuple[str, str]]) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
 
 
-def format_error(error: StreamHubError, *, head_only: bool = False, close: bool = False) -> bytes:
-    """The whole answer for an error, in the one shape all errors have."""
+def format_error(
+    error: StreamHubError, extra: Iterable[tuple[str, str]] = (), *, head_only: bool = False, close: bool = False
+) -> bytes:
+    """The whole answer for an error, in the one shape all errors have; ``extra`` are further headers."""
     body = json.dumps(error.body(), ensure_ascii=False).encode()
     headers = [
         ("Content-Type", "application/json"),
         ("Content-Length", str(len(body))),
         ("Cache-Control", "no-store"),
         ("Access-Control-Allow-Origin", "*"),
+        *extra,
     ]
     if error.retry_after_s is not None:
         headers.append(("Retry-After", str(error.retry_after_s)))

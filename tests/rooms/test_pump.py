@@ -21,7 +21,8 @@ MANY = YIELD_EVERY + 10
 
 def during_first_yield(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Awaitable[None]]) -> list[str]:
     """Make ``act`` run when the pump yields for the first time; the list says whether it did."""
-    checkpoint, done = trio.lowlevel.cancel_shielded_checkpoint, []
+    checkpoint = trio.lowlevel.cancel_shielded_checkpoint
+    done: list[str] = []
 
     async def acting() -> None:
         await checkpoint()
