@@ -177,6 +177,8 @@ class CameraConnection:
 
     async def _send(self) -> bool:
         """Send what is queued; False, and the session ordered to end, if the peer does not take it."""
+        if not self.socket.has_outgoing:
+            return True  # nearly always: a camera's frames are not answered
         async with self._sending:
             # The last place to be cancelled before bytes go out: what is taken from the socket must be sent, or
             # the next send would begin in the middle, at worst with a close and no handshake before it.

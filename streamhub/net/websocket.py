@@ -16,6 +16,9 @@ from websockets.typing import Subprotocol
 
 from streamhub.net.connection import Taken
 
+# A read of 64 KB can hold ten thousand empty frames, which take 70 ms from everybody else. Honest devices are far away.
+MOST_FRAMES_AT_ONCE = 1000
+
 _WHY = b"A WebSocket upgrade is a GET without a body.\n"
 _BAD_REQUEST = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n"
@@ -60,13 +63,20 @@ class ServerSocket:
         return int(close.code) if close else None
 
     def receive(self, data: bytes) -> list[tuple[Opcode, bytes]]:
-        """Bytes from the peer (b"" at its end) → whole text, binary and pong messages, in order."""
+        """Bytes from the peer (b"" at its end) → whole text, binary and pong messages, in order.
+
+        A peer that puts more than ``MOST_FRAMES_AT_ONCE`` frames into one read is closed with 1008.
+        """
         if data:
             self._proto.receive_data(data)
         else:
             self._proto.receive_eof()
         messages: list[tuple[Opcode, bytes]] = []
-        for frame in self._proto.events_received():
+        events = self._proto.events_received()
+        if len(events) > MOST_FRAMES_AT_ONCE:
+            self.close(CloseCode.POLICY_VIOLATION, "too many frames")
+            return []
+        for frame in events:
             if isinstance(frame, Frame):
                 self._collect(frame, messages)
         return messages
@@ -100,6 +110,11 @@ class ServerSocket:
         """Queue a close; nothing can be queued after it."""
         if self.open:
             self._proto.send_close(code, reason)
+
+    @property
+    def has_outgoing(self) -> bool:
+        """Whether ``outgoing`` would give bytes; costs nothing, so readers ask it after every read."""
+        return bool(self._answer or self._proto.writes)
 
     def outgoing(self) -> bytes:
         """The bytes to send now (handshake answer, pongs, what was queued); b"" for none."""

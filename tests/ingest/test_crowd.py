@@ -152,10 +152,26 @@ async def never_reads_and_sends_pings(media: Media) -> None:
 async def sends_tiny_fragments(media: Media) -> None:
     async with camera(media, "bad") as device:
         await device.send(frame(BINARY, b"\xff", fin=False))
-        for _ in range(50):
-            await device.send(frame(0, b"", fin=False) * 1000)
-        await device.sync()
+        for _ in range(200):
+            await device.send(frame(0, b"", fin=False) * 200)
+            await device.sync()
         await device.cut()
+
+
+async def floods_with_empty_frames(media: Media) -> None:
+    async with camera(media, "bad") as device:
+        async with trio.open_nursery() as nursery:
+
+            async def flood() -> None:
+                try:
+                    while True:
+                        await device.send(frame(10) * 10_000)
+                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                    pass
+
+            nursery.start_soon(flood)
+            assert await device.closed() == (1008, "too many frames")
+            nursery.cancel_scope.cancel()
 
 
 async def comes_and_goes(media: Media) -> None:
@@ -174,6 +190,7 @@ DISTURBERS: list[Callable[[Media], Awaitable[None]]] = [
     upgrades_and_says_nothing_sensible,
     never_reads_and_sends_pings,
     sends_tiny_fragments,
+    floods_with_empty_frames,
     comes_and_goes,
 ]
 

@@ -11,7 +11,7 @@ from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Ping
 from streamhub.model.urls import Base
 from streamhub.net.connection import Taken
 from streamhub.net.peers import Peer
-from streamhub.net.websocket import Opcode, ServerSocket, accept
+from streamhub.net.websocket import MOST_FRAMES_AT_ONCE, Opcode, ServerSocket, accept
 from tests.support.device import BINARY, CLOSE, CONT, PING, PONG, TEXT, close_frame, frame
 
 MOST = 10_000
@@ -40,6 +40,7 @@ def pair() -> tuple[ServerSocket, WSConnection]:
 
 def test_accept_when_a_library_asks_then_it_is_satisfied() -> None:
     server, _ = pair()
+    assert not server.has_outgoing
     assert server.outgoing() == b""
     assert server.close_code is None
 
@@ -50,6 +51,7 @@ def test_messages_when_either_sends_then_the_other_gets_them() -> None:
     assert server.receive(sent) == [(Opcode.TEXT, "ü".encode()), (Opcode.BINARY, b"\xff\xd8"), (Opcode.PONG, b"")]
     server.text("€")
     server.ping()
+    assert server.has_outgoing
     client.receive_data(server.outgoing())
     text, ping = client.events()
     assert isinstance(text, TextMessage)
@@ -119,6 +121,20 @@ def test_receive_when_the_protocol_is_broken_then_our_close_waits_in_outgoing(da
     assert closed.code == code
 
 
+@pytest.mark.parametrize("kind", [frame(PING), frame(PONG), frame(TEXT, b"{}")])
+def test_receive_when_a_flood_of_tiny_frames_comes_then_1008(kind: bytes) -> None:
+    server, client = pair()
+    server.receive(kind * MOST_FRAMES_AT_ONCE)
+    assert server.open
+    server.outgoing()
+    assert server.receive(kind * (MOST_FRAMES_AT_ONCE + 1)) == []
+    assert not server.open
+    client.receive_data(server.outgoing())
+    *_, closed = client.events()
+    assert isinstance(closed, CloseConnection)
+    assert (closed.code, closed.reason) == (1008, "too many frames")
+
+
 def test_receive_when_as_large_as_allowed_then_it_is_a_message() -> None:
     server, _ = pair()
     assert server.receive(frame(BINARY, b"x" * MOST)) == [(Opcode.BINARY, b"x" * MOST)]
@@ -132,7 +148,9 @@ def test_accept_when_it_is_no_upgrade_then_there_is_an_answer_and_it_is_not_open
     request = WSConnection(ConnectionType.CLIENT).send(Request("hub", "/ingest/ws"))
     server = accept(taken(request.replace(b"\r\n\r\n", b"\r\n" + header.encode() + b"\r\n"), method), MOST)
     assert not server.open
+    assert server.has_outgoing
     assert server.outgoing().startswith(b"HTTP/1.1 40")
+    assert not server.has_outgoing
     assert server.outgoing() == b""
 
 
