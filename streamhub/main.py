@@ -39,6 +39,7 @@ from streamhub.playback.requests import Playback
 from streamhub.rooms.hub import Hub
 from streamhub.services.bootstrap import DATABASE, Prepared, make_data_dir, prepare
 from streamhub.services.bundle import Services, build_services
+from streamhub.services.join_tokens import JoinRules
 from streamhub.services.ledger import Ledger
 from streamhub.settings import Bind, Settings
 from streamhub.store import streams as stream_rows
@@ -159,6 +160,11 @@ def _services(
         livekit=prepared.livekit,
         data_dir=settings.data_dir,
         stopping=stop.is_set,
+        join_rules=JoinRules(
+            publish_ttl_s=settings.join_ttl_publish,
+            view_ttl_s=settings.join_ttl_view,
+            ws_url=settings.public_ws_url,
+        ),
     )
 
 

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from streamhub.errors import ConfigError
+from streamhub.model.durations import parse_duration
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 PREFIX = "STREAMHUB_"
@@ -203,6 +204,8 @@ class Settings:
     rtc_udp_port: int = _setting("7882", _port, "UDP port of the managed LiveKit's media (0 = a free one).")
     rtc_tcp_port: int = _setting("7881", _port, "TCP port of the managed LiveKit's media (0 = a free one).")
     media_address: str = _setting("auto", str, "Address the managed LiveKit announces for media.")
+    join_ttl_publish: int = _setting("24h", parse_duration, "Longest life of a join token that may publish.")
+    join_ttl_view: int = _setting("7d", parse_duration, "Longest life of a join token that may only watch.")
     ingress: str = _setting("builtin", _choice("builtin", "livekit"), "Who takes RTMP, WHIP and URL in.")
     egress: str = _setting("builtin", _choice("builtin", "livekit"), "Who makes HLS.")
     log_level: str = _setting("info", _choice("debug", "info", "warning", "error"), "Least severe log line shown.")

@@ -20,7 +20,7 @@ COMMON = frozenset({"errors", "model", "observe"})
 ALLOWED: dict[str, frozenset[str]] = {
     "": frozenset(),
     "errors": frozenset(),
-    "settings": frozenset({"errors"}),
+    "settings": frozenset({"errors", "model"}),
     "model": COMMON,
     "observe": COMMON,
     "wire": frozenset({"errors", "model"}),

@@ -13,6 +13,7 @@ from streamhub.services.access import Access
 from streamhub.services.app_cache import AppCache
 from streamhub.services.apps import Apps
 from streamhub.services.health import Health
+from streamhub.services.join_tokens import JoinRules, JoinTokens
 from streamhub.services.keys import Keys
 from streamhub.services.last_used import LastUsed
 from streamhub.services.live import Applies, LiveRooms
@@ -31,6 +32,7 @@ class Services:
     apps: Apps
     tokens: Tokens
     keys: Keys
+    join_tokens: JoinTokens
     streams: Streams
     access: Access
     health: Health
@@ -48,6 +50,8 @@ def build_services(
     data_dir: Path,
     now: WallClock = utc_now,
     stopping: Callable[[], bool] = lambda: False,
+    join_rules: JoinRules | None = None,
+    require_livekit: Callable[[], None] = lambda: None,
 ) -> Services:
     """The services over one store and one hub. Starts nothing."""
     cache = AppCache(store)
@@ -56,6 +60,7 @@ def build_services(
         apps=Apps(store, hub, box, cache.forget, now),
         tokens=Tokens(store, now),
         keys=Keys(store, hub, now),
+        join_tokens=JoinTokens(livekit, access, join_rules or JoinRules(), require_livekit, now),
         streams=Streams(store, hub, ledger, now),
         access=access,
         health=Health(store, hub, data_dir, now, stopping),

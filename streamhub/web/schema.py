@@ -171,12 +171,25 @@ def _list_hook(tp: Any, converter: Converter) -> Hook:
 
 
 def _union_hook(tp: Any, converter: Converter) -> Hook:
-    inner = single_type(tp)
     nullable = type(None) in union_members(tp)
-    hook = converter.get_structure_hook(inner)
+    inner = single_type(tp)
+    hook = _scalars_hook(tp, converter) if _is_union(inner) else converter.get_structure_hook(inner)
 
     def structure(value: Any, _: Any) -> Any:
         return None if value is None and nullable else hook(value, inner)
+
+    return structure
+
+
+def _scalars_hook(tp: Any, converter: Converter) -> Hook:
+    """Of several scalar types, each for itself."""
+    hooks = {kind: converter.get_structure_hook(kind) for kind in union_members(tp) if kind in _WORDS}
+
+    def structure(value: Any, _: Any) -> Any:
+        hook = hooks.get(type(value))
+        if hook is None:
+            raise _bad(f"expected {' or '.join(_WORDS[k] for k in hooks)}, got {_named(value)}")
+        return hook(value, type(value))
 
     return structure
 

@@ -44,6 +44,8 @@ TABLE = {
     ("PATCH", "/api/v1/apps/<app>"): f"{NOBODY}  403 403 403 403  403 403 200",
     ("DELETE", "/api/v1/apps/<app>"): f"{NOBODY}  403 403 403 403  403 403 200",
     ("GET", "/api/v1/apps/<app>/stats"): READ_APP,
+    ("POST", "/api/v1/apps/<app>/tokens"): f"{NOBODY}  403 201 403 403  403 201 403",
+    ("GET", "/api/v1/apps/<app>/play-token/<room>"): EVERYBODY,
     ("GET", "/api/v1/apps/<app>/ws-ingest"): READ_APP,
     ("POST", "/api/v1/apps/<app>/ws-ingest"): f"{NOBODY}  403 201 403 403  403 201 403",
     ("POST", "/api/v1/apps/<app>/ws-ingest/<key_id>/rotate"): f"{NOBODY}  403 403 201 403  403 403 201",
@@ -110,7 +112,7 @@ async def test_route_when_asked_by_each_principal_then_as_the_table_says(
     assert found == expected
 
 
-@pytest.mark.parametrize("route", [r for r in TABLE if "<app>" in r[1] and "/live/" not in r[1]], ids=" ".join)
+@pytest.mark.parametrize("route", [r for r in TABLE if "<app>" in r[1] and TABLE[r] != EVERYBODY], ids=" ".join)
 async def test_route_when_the_app_is_unknown_then_only_who_may_know_learns_it(
     route: tuple[str, str], api: Api, services: Services, fake_hub: FakeHub, tokens: dict[str, str]
 ) -> None:

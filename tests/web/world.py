@@ -113,6 +113,8 @@ ASKS: dict[tuple[str, str], Callable[[World], Awaitable[Ask]]] = {
     ("PATCH", "/api/v1/apps/<app>"): fixed("/apps/live", {"displayName": "Changed"}),
     ("DELETE", "/api/v1/apps/<app>"): fixed("/apps/live"),
     ("GET", "/api/v1/apps/<app>/stats"): fixed("/apps/live/stats"),
+    ("POST", "/api/v1/apps/<app>/tokens"): fixed("/apps/live/tokens", {"room": "demo", "ttl": 60}),
+    ("GET", "/api/v1/apps/<app>/play-token/<room>"): fixed("/apps/live/play-token/cam1"),
     ("GET", "/api/v1/apps/<app>/ws-ingest"): fixed("/apps/live/ws-ingest"),
     ("POST", "/api/v1/apps/<app>/ws-ingest"): _post_key,
     ("POST", "/api/v1/apps/<app>/ws-ingest/<key_id>/rotate"): _rotate,
