@@ -130,7 +130,8 @@ async def _read_frames(child: trio.Process, frames: FfmpegFrames) -> None:
             del said[:-2000]
 
     try:
-        async with trio.open_nursery() as nursery, child.stdout, child.stderr:
+        # The nursery is the inner one: stderr is closed only when it has been read to its end.
+        async with child.stdout, child.stderr, trio.open_nursery() as nursery:
             nursery.start_soon(listen, child.stderr)
             async for chunk in child.stdout:
                 for frame in splitter.feed(bytes(chunk)):

@@ -59,7 +59,7 @@ async def test_head_then_as_get(api: Api) -> None:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        (b'{\n "name": "a",\n}', "line 3, column 1"),
+        (b'{\n "name": "a",\n "x" 1}', "line 3, column 6"),
         (b"{", "line 1, column 2"),
         (b'{"name": NaN}', "NaN"),
         (b'{"name": Infinity}', "Infinity"),
