@@ -160,6 +160,9 @@ def test_clean_clone_when_run_on_a_bare_machine_then_it_serves(folder: Path, clo
     assert not (root.path / "usr/bin/python3").exists()
     shutil.copytree(clone, root.path / "home/check out", symlinks=True)
     env = client_env()
+    (root.path / "home/check out").chmod(0o777)
+    with pytest.raises(AssertionError, match=r"exit 3\n[^$]*\n    sudo apt-get install --yes python3 python3-venv\n"):
+        root.run(["/home/check out/scripts/setup"], env=env, user="65534:65534")
     began = time.monotonic()
     root.run(["/home/check out/scripts/setup"], env=env, cwd="/")
     first_s = time.monotonic() - began
