@@ -78,8 +78,9 @@ class _Server(TCPServer):
         try:
             await super()._read_data()
         except _Claimed as claim:
-            await self.idle_task.stop()
             self.claimed = claim
+        # Else a connection whose client has left would stay until the keep-alive time is over.
+        await self.idle_task.stop()
 
     async def _close(self) -> None:
         if self.claimed is None:
