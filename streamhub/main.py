@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from streamhub.demo import DEMO_ROOM, run_demo
 from streamhub.doors import make_route
 from streamhub.errors import ConfigError
 from streamhub.ingest.camera_ws import CameraDoor
+from streamhub.livekit.choose import Choice, Keeper, choose_livekit, media_address, report_end
+from streamhub.livekit.server import LiveKit
 from streamhub.livekit.tokens import LiveKitKeys
 from streamhub.model.names import AppName, RoomKey, RoomName
 from streamhub.model.urls import Base
@@ -36,6 +39,7 @@ from streamhub.observe.log import get_logger
 from streamhub.observe.metrics import Metrics
 from streamhub.playback.placeholder import Placeholders
 from streamhub.playback.requests import Playback
+from streamhub.rooms.backoff import run_supervised
 from streamhub.rooms.hub import Hub
 from streamhub.services.bootstrap import DATABASE, Prepared, make_data_dir, prepare
 from streamhub.services.bundle import Services, build_services
@@ -113,7 +117,8 @@ async def serve(
             lambda: trio.from_thread.run_sync(hub.statuses),
             lambda: (hub.totals.frames, hub.totals.bytes, hub.totals.dropped),
         )
-        services = _services(store, hub, ledger, prepared, settings, stop)
+        livekit, keeper = choose_livekit(prepared.livekit, _livekit_choice(settings, addresses, lan))
+        services = _services(store, hub, ledger, prepared, settings, stop, livekit)
         demo = RoomKey(AppName("live"), RoomName(DEMO_ROOM)) if options.demo else None
         front = Front(
             wrap_app(PeerScope(_web(services, hub, metrics, settings, tls, demo), peers), 0, "asgi"),
@@ -131,26 +136,31 @@ async def serve(
             await root.start(ledger.run)
             await root.start(hub.run)
             root.start_soon(services.reconciler.run)
+            if keeper is not None:
+                root.start_soon(run_supervised, keeper.run, partial(report_end, livekit), name="livekit")
             await root.start(front.serve, listeners)
             task_status.started(Running(addresses, base, settings.data_dir, lan, demo, prepared.admin_token))
             if demo is not None:
                 root.start_soon(run_demo, services, addresses, tls is not None)
             await stop.wait()
-            await drain(front, hub, ledger)
+            await drain(front, hub, ledger, keeper)
             root.cancel_scope.cancel()
 
 
-async def drain(front: Front, hub: Hub, ledger: Ledger) -> None:
-    """Let everybody leave in order: cameras and viewers first, then open requests, then the last rows."""
+async def drain(front: Front, hub: Hub, ledger: Ledger, keeper: Keeper | None) -> None:
+    """Let everybody leave in order: cameras and viewers first, then LiveKit and open requests, then the last rows."""
     log.info("stopping")
     front.stop_accepting()
     await hub.shutdown(ROOMS_GRACE_S)
-    await front.stop(CONNECTIONS_GRACE_S)
+    async with trio.open_nursery() as both:  # LiveKit says good-bye through connections of ours
+        if keeper is not None:
+            both.start_soon(keeper.stop)
+        both.start_soon(front.stop, CONNECTIONS_GRACE_S)
     await ledger.drain()
 
 
 def _services(
-    store: Store, hub: Hub, ledger: Ledger, prepared: Prepared, settings: Settings, stop: trio.Event
+    store: Store, hub: Hub, ledger: Ledger, prepared: Prepared, settings: Settings, stop: trio.Event, livekit: LiveKit
 ) -> Services:
     return build_services(
         store,
@@ -160,6 +170,7 @@ def _services(
         livekit=prepared.livekit,
         data_dir=settings.data_dir,
         stopping=stop.is_set,
+        server=livekit,
         join_rules=JoinRules(
             publish_ttl_s=settings.join_ttl_publish,
             view_ttl_s=settings.join_ttl_view,
@@ -237,6 +248,18 @@ def raise_descriptor_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if hard != resource.RLIM_INFINITY and hard < 4096:
         log.warning("few open files allowed", limit=hard, hint="raise 'ulimit -n': each camera and viewer needs one")
+
+
+def _livekit_choice(settings: Settings, addresses: Sequence[Address], lan: str | None) -> Choice:
+    return Choice(
+        url=settings.livekit_url,
+        binary=settings.livekit_binary,
+        udp_port=settings.rtc_udp_port,
+        tcp_port=settings.rtc_tcp_port,
+        node_ip=media_address(settings.media_address, [a.host for a in addresses], lan),
+        data_dir=settings.data_dir,
+        verbose=settings.log_level == "debug",
+    )
 
 
 def _livekit_keys(settings: Settings) -> LiveKitKeys | None:

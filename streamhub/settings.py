@@ -99,6 +99,15 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _media_address(text: str) -> str:
+    if text != "auto":
+        try:
+            ipaddress.ip_address(text)
+        except ValueError:
+            raise ValueError("expected 'auto' or an IP address, as clients reach it") from None
+    return text
+
+
 def _choice(*words: str) -> Callable[[str], str]:
     def check(text: str) -> str:
         if text not in words:
@@ -199,11 +208,13 @@ class Settings:
         "", _secret(16), "API secret of that server; unset: made on first run.", secret=True
     )
     livekit_binary: str | None = _setting(
-        "", str, "Path of livekit-server; unset: looked for on PATH. Used once LiveKit lands."
+        "", str, "Path of livekit-server, or 'off'; unset: looked for on PATH and in the data folder's bin."
     )
     rtc_udp_port: int = _setting("7882", _port, "UDP port of the managed LiveKit's media (0 = a free one).")
     rtc_tcp_port: int = _setting("7881", _port, "TCP port of the managed LiveKit's media (0 = a free one).")
-    media_address: str = _setting("auto", str, "Address the managed LiveKit announces for media.")
+    media_address: str = _setting(
+        "auto", _media_address, "IP address the managed LiveKit announces for media; 'auto': the one HTTP listens on."
+    )
     join_ttl_publish: int = _setting("24h", parse_duration, "Longest life of a join token that may publish.")
     join_ttl_view: int = _setting("7d", parse_duration, "Longest life of a join token that may only watch.")
     ingress: str = _setting("builtin", _choice("builtin", "livekit"), "Who takes RTMP, WHIP and URL in.")

@@ -13,6 +13,7 @@ from streamhub.livekit.tokens import LiveKitKeys
 
 # The first version that takes WHIP by itself: our WHIP, and what relays send, need it.
 WHIP_VERSION = (1, 9, 1)
+OLD_HINT = "Upgrade it to 1.9.1 or newer. Join tokens work with it as it is."
 INSTALL_HINT = (
     "Install livekit-server (streamhub livekit install), or set STREAMHUB_LIVEKIT_URL and its key and secret to one"
     " that runs; then start StreamHub again."
@@ -65,7 +66,7 @@ class LiveKit:
             raise Unavailable(
                 f"livekit-server {self.version} is too old for WHIP and relays",
                 code="livekit_too_old",
-                hint="Upgrade it to 1.9.1 or newer. Join tokens work with it as it is.",
+                hint=OLD_HINT,
             )
         return url
 

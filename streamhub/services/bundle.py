@@ -7,6 +7,7 @@ from pathlib import Path
 
 import attrs
 
+from streamhub.livekit.server import LiveKit
 from streamhub.livekit.tokens import LiveKitKeys
 from streamhub.model.clock import WallClock, utc_now
 from streamhub.services.access import Access
@@ -51,10 +52,15 @@ def build_services(
     now: WallClock = utc_now,
     stopping: Callable[[], bool] = lambda: False,
     join_rules: JoinRules | None = None,
-    require_livekit: Callable[[], None] = lambda: None,
+    server: LiveKit | None = None,
 ) -> Services:
-    """The services over one store and one hub. Starts nothing."""
+    """The services over one store and one hub. Starts nothing. Without ``server`` WebRTC is taken to work."""
     cache = AppCache(store)
+
+    def require_livekit() -> None:
+        if server is not None:
+            server.require()
+
     access = Access(store, livekit, LastUsed(store), cache, now)
     return Services(
         apps=Apps(store, hub, box, cache.forget, now),
@@ -63,7 +69,7 @@ def build_services(
         join_tokens=JoinTokens(livekit, access, join_rules or JoinRules(), require_livekit, now),
         streams=Streams(store, hub, ledger, now),
         access=access,
-        health=Health(store, hub, data_dir, now, stopping),
+        health=Health(store, hub, data_dir, now, stopping, server),
         stats=Stats(store, hub, data_dir),
         reconciler=Reconciler(store, hub, access),
     )

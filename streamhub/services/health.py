@@ -11,6 +11,7 @@ import attrs
 import trio
 
 from streamhub.errors import StoreError
+from streamhub.livekit.server import OLD_HINT, LiveKit, State
 from streamhub.model.clock import WallClock, utc_now
 from streamhub.services.live import LiveRooms
 from streamhub.store import meta
@@ -26,7 +27,7 @@ _DEADLINE_S = 5.0
 
 @attrs.frozen
 class Check:
-    """One thing looked at; ``ok`` is None for what is not part of this version."""
+    """One thing looked at; ``ok`` is None for what is not part of this version, or not set up here."""
 
     name: str
     ok: bool | None
@@ -43,6 +44,7 @@ class Health:
     data_dir: Path
     now: WallClock = utc_now
     stopping: Callable[[], bool] = lambda: False
+    livekit: LiveKit | None = None
 
     async def checks(self) -> list[Check]:
         """All checks, in a fixed order; takes five seconds at most each."""
@@ -51,7 +53,8 @@ class Health:
             await self._check_disk(),
             await self._check_clock(),
             self._check_rooms(),
-            *(Check(name, None, "not part of this version") for name in ("livekit", "rtmp", "relays")),
+            self._check_livekit(),
+            *(Check(name, None, "not part of this version") for name in ("rtmp", "relays")),
         ]
 
     async def _check_store(self) -> Check:
@@ -97,3 +100,15 @@ class Health:
         if self.stopping():
             return Check("rooms", False, f"{detail}; the server is stopping", "Wait for it to come back.")
         return Check("rooms", True, detail)
+
+    def _check_livekit(self) -> Check:
+        """Not set up is not ill: cameras work without WebRTC."""
+        one = self.livekit
+        if one is None or one.state is State.ABSENT:
+            return Check("livekit", None, "there is none: no WebRTC", "" if one is None else one.hint)
+        if one.state is not State.READY:
+            return Check("livekit", False, one.problem, one.hint)
+        kind = "managed" if one.managed else "external"
+        if not one.takes_whip:
+            return Check("livekit", False, f"{kind}, {one.version}: too old for WHIP and relays", OLD_HINT)
+        return Check("livekit", True, f"{kind}, version {one.version or 'unknown'}")

@@ -9,6 +9,8 @@ from pathlib import Path
 import attrs
 import pytest
 
+from streamhub.livekit.server import LiveKit
+from streamhub.livekit.tokens import LiveKitKeys
 from streamhub.model.names import AppName, RoomKey, RoomName
 from streamhub.model.streams import StreamStarted, StreamType
 from streamhub.services.bundle import Services
@@ -37,7 +39,33 @@ async def test_checks_when_all_is_well_then_ok_and_what_is_not_built_says_so(ser
         ("rtmp", None),
         ("relays", None),
     ]
-    assert {c.detail for c in found if c.ok is None} == {"not part of this version"}
+    assert {c.detail for c in found if c.ok is None} == {"not part of this version", "there is none: no WebRTC"}
+
+
+@pytest.mark.parametrize(
+    ("version", "ok", "detail"),
+    [
+        ("1.13.5", True, "managed, version 1.13.5"),
+        (None, True, "managed, version unknown"),
+        ("1.8.4", False, "managed, 1.8.4: too old for WHIP and relays"),
+    ],
+)
+async def test_checks_when_livekit_is_ready_then_its_version_is_told(
+    services: Services, livekit_keys: LiveKitKeys, version: str | None, ok: bool, detail: str
+) -> None:
+    livekit = LiveKit(livekit_keys, managed=True)
+    livekit.set_ready("http://127.0.0.1:1", version)
+    found = {c.name: c for c in await attrs.evolve(services.health, livekit=livekit).checks()}["livekit"]
+    assert (found.ok, found.detail) == (ok, detail)
+
+
+async def test_checks_when_livekit_is_down_then_why_and_what_to_do(
+    services: Services, livekit_keys: LiveKitKeys
+) -> None:
+    livekit = LiveKit(livekit_keys, managed=True)
+    livekit.set_down("UDP port 7882 is in use", "Set STREAMHUB_RTC_UDP_PORT.")
+    found = {c.name: c for c in await attrs.evolve(services.health, livekit=livekit).checks()}["livekit"]
+    assert (found.ok, found.detail, found.hint) == (False, "UDP port 7882 is in use", "Set STREAMHUB_RTC_UDP_PORT.")
 
 
 async def test_checks_when_the_store_is_locked_then_it_is_told(

@@ -73,7 +73,12 @@ class Server:
     async def start(self) -> None:
         """Start it (again, on the same port) and return when it listens."""
         bind = f"127.0.0.1:{self.port}"
-        env = {"STREAMHUB_HTTP_BIND": bind, "STREAMHUB_DATA_DIR": str(self.data_dir), "STREAMHUB_LOG_FORMAT": "json"}
+        env = {
+            "STREAMHUB_HTTP_BIND": bind,
+            "STREAMHUB_DATA_DIR": str(self.data_dir),
+            "STREAMHUB_LOG_FORMAT": "json",
+            "STREAMHUB_LIVEKIT_BINARY": "off",  # tests that need one say so: tests/support/livekit.py
+        }
         with self.log_path.open("ab") as log:
             self.process = await trio.lowlevel.open_process(
                 [*PROGRAM, "serve", *self.args],

@@ -1,0 +1,26 @@
+"""A real livekit-server for tests: where it is, and how to make our server start it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def livekit_binary() -> str:
+    """The livekit-server that scripts/setup built; a test without one fails, it is not skipped."""
+    named = os.environ.get("STREAMHUB_LIVEKIT_BINARY")
+    found = named or shutil.which("livekit-server") or str(ROOT / ".cache" / "livekit" / "livekit-server")
+    assert os.access(found, os.X_OK), f"no livekit-server at {found}: run scripts/setup test"
+    return found
+
+
+def livekit_env() -> dict[str, str]:
+    """Settings by which ``run_server`` starts a livekit-server of its own on free ports."""
+    return {
+        "STREAMHUB_LIVEKIT_BINARY": livekit_binary(),
+        "STREAMHUB_RTC_UDP_PORT": "0",
+        "STREAMHUB_RTC_TCP_PORT": "0",
+    }
