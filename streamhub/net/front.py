@@ -225,6 +225,8 @@ def _refusal(request: h11.Request) -> Door | None:
     names = {name for name, _ in request.headers}
     if not request.http_version.startswith(b"1."):  # the HTTP/2 preface looks like such a request
         error = BadRequest("this port speaks HTTP/1.1", code="http_version", hint="Use HTTP/1.1.")
+    elif request.method == b"CONNECT":  # a 2xx to it would end HTTP on this connection
+        error = BadRequest("this is not a proxy", code="no_proxy", hint="Send the request without a proxy.")
     elif b"transfer-encoding" in names and (b"content-length" in names or request.http_version != b"1.1"):
         # RFC 9112 §6.1: the way to smuggle a second request past a proxy.
         error = BadRequest("Transfer-Encoding does not go with Content-Length or HTTP/1.0", code="ambiguous_length")
