@@ -172,8 +172,9 @@ class DoorWire:
         """
         with trio.move_on_after(seconds, shield=True):
             try:
-                if self._socket is not None:
-                    self._socket.shutdown(stdlib_socket.SHUT_WR)
+                # Under TLS too: a client that waits for our end would wait for all of ``seconds``.
+                raw = self._stream if isinstance(self._stream, trio.SocketStream) else self._stream.transport_stream
+                raw.socket.shutdown(stdlib_socket.SHUT_WR)
                 while most_bytes > 0:
                     data = await self._stream.receive_some(65536)
                     if not data:

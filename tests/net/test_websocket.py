@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Ping, Pong, Request, TextMessage
@@ -159,7 +159,7 @@ MESSAGES = st.lists(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(MESSAGES, st.lists(st.integers(1, 400), min_size=1, max_size=20), st.booleans())
 def test_receive_when_messages_come_in_pieces_then_they_are_the_same(
     messages: list[tuple[int, list[bytes]]], cuts: list[int], pings: bool
@@ -179,7 +179,7 @@ def test_receive_when_messages_come_in_pieces_then_they_are_the_same(
     assert server.open
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.binary(max_size=60) | st.sampled_from([frame(PONG), frame(CLOSE), close_frame(1000)]), max_size=10))
 def test_receive_when_given_anything_then_it_never_raises(pieces: list[bytes]) -> None:
     server, _ = pair()
