@@ -7,6 +7,7 @@ from datetime import datetime
 
 from streamhub.errors import NotFound
 from streamhub.ingest.camera_ws import CameraDoor
+from streamhub.livekit.signal_pipe import is_signal_path
 from streamhub.model.names import RoomKey
 from streamhub.net.connection import Taken
 from streamhub.net.front import Door, Route
@@ -25,13 +26,19 @@ def make_route(
     playback: Playback,
     placeholder: MakePlaceholder,
     last_seen: Callable[[RoomKey], Awaitable[datetime | None]],
+    signal: Door | None = None,
 ) -> Route:
-    """The route of the front. Everything it does not claim goes to the web application."""
+    """The route of the front. Everything it does not claim goes to the web application.
+
+    ``signal`` takes LiveKit's signalling, upgrades and others.
+    """
     sockets: dict[str, Door] = {INGEST_PATH: camera, VIEWER_PATH: ViewerDoor(playback)}
     mjpeg = MjpegDoor(playback)
     frame = FrameDoor(playback, placeholder, last_seen)
 
     def route(_method: str, path: str, upgrade: bool) -> Door | None:
+        if signal is not None and is_signal_path(path):
+            return signal
         if upgrade:
             return sockets.get(path, _no_socket_here)
         if path.startswith("/live/"):
@@ -44,6 +51,11 @@ def make_route(
         return None
 
     return route
+
+
+def no_doors(_method: str, _path: str, upgrade: bool) -> Door | None:
+    """The route of a front that has none but its web application."""
+    return _no_socket_here if upgrade else None
 
 
 async def _no_socket_here(taken: Taken) -> None:

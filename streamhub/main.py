@@ -22,11 +22,12 @@ from hypercorn.utils import wrap_app
 
 from streamhub import __version__
 from streamhub.demo import DEMO_ROOM, run_demo
-from streamhub.doors import make_route
+from streamhub.doors import make_route, no_doors
 from streamhub.errors import ConfigError
 from streamhub.ingest.camera_ws import CameraDoor
 from streamhub.livekit.choose import Choice, Keeper, choose_livekit, media_address, report_end
 from streamhub.livekit.server import LiveKit
+from streamhub.livekit.signal_pipe import SignalDoor
 from streamhub.livekit.tokens import LiveKitKeys
 from streamhub.model.names import AppName, RoomKey, RoomName
 from streamhub.model.urls import Base
@@ -45,10 +46,12 @@ from streamhub.services.bootstrap import DATABASE, Prepared, make_data_dir, prep
 from streamhub.services.bundle import Services, build_services
 from streamhub.services.join_tokens import JoinRules
 from streamhub.services.ledger import Ledger
+from streamhub.services.livekit_reconcile import LiveKitWatch
 from streamhub.settings import Bind, Settings
 from streamhub.store import streams as stream_rows
 from streamhub.store.db import Store, open_store
 from streamhub.web.app import Deps, create_app
+from streamhub.web.livekit_hook import HOOK_PATH, create_hook_app
 from streamhub.web.pages import PagesDeps
 
 # Cameras and viewers get this long to take their close, then every connection is cut: five seconds in all.
@@ -93,7 +96,12 @@ async def serve(
     tls = tls_context(settings)
     binds = [reachable_bind(b) if options.lan else b for b in settings.http_bind]
     await trio.to_thread.run_sync(make_data_dir, settings.data_dir)
-    async with open_listeners(binds) as (listeners, addresses), open_store(settings.data_dir / DATABASE) as store:
+    async with (
+        open_listeners(binds) as (listeners, addresses),
+        # The managed LiveKit reports here, whatever the public listeners are (TLS, a Unix socket).
+        open_listeners([Bind("127.0.0.1", 0)]) as (hooks, (hook_address,)),
+        open_store(settings.data_dir / DATABASE) as store,
+    ):
         prepared = await prepare(
             store,
             settings.data_dir,
@@ -112,13 +120,14 @@ async def serve(
             return await store.read(stream_rows.last_seen, key)
 
         hub = Hub(ledger.apply, placeholder, last_seen)
+        choice = _livekit_choice(settings, addresses, lan, f"http://{hook_address}{HOOK_PATH}")
+        livekit, keeper = choose_livekit(prepared.livekit, choice)
+        services = _services(store, hub, ledger, prepared, settings, stop, livekit)
         # The text of /metrics is made in a thread; the rooms belong to this one.
         metrics.watch_rooms(
-            lambda: trio.from_thread.run_sync(hub.statuses),
+            lambda: trio.from_thread.run_sync(services.rooms.statuses),
             lambda: (hub.totals.frames, hub.totals.bytes, hub.totals.dropped),
         )
-        livekit, keeper = choose_livekit(prepared.livekit, _livekit_choice(settings, addresses, lan))
-        services = _services(store, hub, ledger, prepared, settings, stop, livekit)
         demo = RoomKey(AppName("live"), RoomName(DEMO_ROOM)) if options.demo else None
         front = Front(
             wrap_app(PeerScope(_web(services, hub, metrics, settings, tls, demo), peers), 0, "asgi"),
@@ -128,14 +137,18 @@ async def serve(
                 Playback(hub, services.access),
                 placeholder,
                 hub.last_seen,
+                SignalDoor(livekit),
             ),
             peers,
             tls,
         )
+        hook = Front(wrap_app(create_hook_app(services.watch), 0, "asgi"), hypercorn_config(), no_doors, peers)
         async with trio.open_nursery() as root:
             await root.start(ledger.run)
             await root.start(hub.run)
             root.start_soon(services.reconciler.run)
+            await root.start(hook.serve, hooks)
+            root.start_soon(services.watch.run)
             if keeper is not None:
                 root.start_soon(run_supervised, keeper.run, partial(report_end, livekit), name="livekit")
             await root.start(front.serve, listeners)
@@ -143,19 +156,23 @@ async def serve(
             if demo is not None:
                 root.start_soon(run_demo, services, addresses, tls is not None)
             await stop.wait()
-            await drain(front, hub, ledger, keeper)
+            await drain(front, hook, services.watch, hub, ledger, keeper)
             root.cancel_scope.cancel()
 
 
-async def drain(front: Front, hub: Hub, ledger: Ledger, keeper: Keeper | None) -> None:
+async def drain(
+    front: Front, hook: Front, watch: LiveKitWatch, hub: Hub, ledger: Ledger, keeper: Keeper | None
+) -> None:
     """Let everybody leave in order: cameras and viewers first, then LiveKit and open requests, then the last rows."""
     log.info("stopping")
     front.stop_accepting()
+    await watch.stop()
     await hub.shutdown(ROOMS_GRACE_S)
     async with trio.open_nursery() as both:  # LiveKit says good-bye through connections of ours
         if keeper is not None:
             both.start_soon(keeper.stop)
         both.start_soon(front.stop, CONNECTIONS_GRACE_S)
+        both.start_soon(hook.stop, CONNECTIONS_GRACE_S)
     await ledger.drain()
 
 
@@ -250,7 +267,7 @@ def raise_descriptor_limit() -> None:
         log.warning("few open files allowed", limit=hard, hint="raise 'ulimit -n': each camera and viewer needs one")
 
 
-def _livekit_choice(settings: Settings, addresses: Sequence[Address], lan: str | None) -> Choice:
+def _livekit_choice(settings: Settings, addresses: Sequence[Address], lan: str | None, webhook_url: str) -> Choice:
     return Choice(
         url=settings.livekit_url,
         binary=settings.livekit_binary,
@@ -258,6 +275,7 @@ def _livekit_choice(settings: Settings, addresses: Sequence[Address], lan: str |
         tcp_port=settings.rtc_tcp_port,
         node_ip=media_address(settings.media_address, [a.host for a in addresses], lan),
         data_dir=settings.data_dir,
+        webhook_url=webhook_url,
         verbose=settings.log_level == "debug",
     )
 

@@ -33,7 +33,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "playback": COMMON | {"services", "rooms", "wire", "net"},
     "web": COMMON | {"services", "ingest", "rooms", "wire", "net"},
     "simulator": COMMON | {"wire"},
-    "doors": COMMON | {"ingest", "net", "playback", "rooms", "wire"},
+    "doors": COMMON | {"ingest", "livekit", "net", "playback", "rooms", "wire"},
     "demo": COMMON | {"net", "services", "simulator"},
     "main": ALL,
     "cli": ALL,
