@@ -17,6 +17,8 @@ LEEWAY_S = 10
 # Nobody else can set them: no token of ours carries canUpdateOwnMetadata.
 TYPE_ATTRIBUTE = "streamhub.type"
 INGRESS_ATTRIBUTE = "streamhub.ingress"
+# On viewers who came in only because the app's playback is public: they leave when it no longer is.
+VIEWER_ATTRIBUTE = "streamhub.viewer"
 
 
 @attrs.frozen

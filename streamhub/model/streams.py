@@ -89,8 +89,9 @@ StreamEvent: TypeAlias = StreamStarted | StreamChanged | StatsReported | StreamE
 class SourceStatus:
     """What a room's source is delivering now.
 
-    ``fps`` and ``bitrate`` (bit/s) are over the last five seconds; ``width``/``height`` in pixels once a frame has
-    shown them; ``dropped`` counts frames by reason (``fps``, ``too_large``, ``not_jpeg``, ``superseded``).
+    ``fps`` and ``bitrate`` (bit/s) are over the last five seconds, None where nobody measures them;
+    ``width``/``height`` in pixels once a frame has shown them; ``dropped`` counts frames by reason (``fps``,
+    ``too_large``, ``not_jpeg``, ``superseded``).
     """
 
     stream_id: str
@@ -99,8 +100,8 @@ class SourceStatus:
     key_id: str | None
     started_at: datetime
     last_frame_at: datetime | None
-    fps: float
-    bitrate: int
+    fps: float | None
+    bitrate: int | None
     width: int | None
     height: int | None
     codec: str | None

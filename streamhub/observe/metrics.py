@@ -120,7 +120,8 @@ class _Rooms(Collector):
                 continue
             active[room.key.app] += 1
             cameras[room.key.app] += source.type is StreamType.WS_MJPEG
-            fps.add_metric(labels, source.fps)
+            if source.fps is not None:
+                fps.add_metric(labels, source.fps)
             if source.last_frame_at is not None:
                 age.add_metric(labels, max(0.0, (now - source.last_frame_at).total_seconds()))
             for reason, count in source.dropped.items():

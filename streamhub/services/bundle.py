@@ -7,10 +7,11 @@ from pathlib import Path
 
 import attrs
 
-from streamhub.livekit.server import LiveKit
+from streamhub.livekit.server import LiveKit, State
 from streamhub.livekit.tokens import LiveKitKeys
 from streamhub.model.clock import WallClock, utc_now
 from streamhub.services.access import Access
+from streamhub.services.all_rooms import AllRooms
 from streamhub.services.app_cache import AppCache
 from streamhub.services.apps import Apps
 from streamhub.services.health import Health
@@ -18,6 +19,7 @@ from streamhub.services.join_tokens import JoinRules, JoinTokens
 from streamhub.services.keys import Keys
 from streamhub.services.last_used import LastUsed
 from streamhub.services.live import Applies, LiveRooms
+from streamhub.services.livekit_reconcile import LiveKitWatch
 from streamhub.services.reconcile import Reconciler
 from streamhub.services.sealing import SecretBox
 from streamhub.services.stats import Stats
@@ -28,7 +30,10 @@ from streamhub.store.db import Store
 
 @attrs.frozen
 class Services:
-    """The use cases, by REST word. ``reconciler.run`` is a task its owner must start."""
+    """The use cases, by REST word. ``reconciler.run`` and ``watch.run`` are tasks their owner must start.
+
+    ``rooms`` are those of cameras and of LiveKit together.
+    """
 
     apps: Apps
     tokens: Tokens
@@ -39,6 +44,8 @@ class Services:
     health: Health
     stats: Stats
     reconciler: Reconciler
+    watch: LiveKitWatch
+    rooms: AllRooms
 
 
 def build_services(
@@ -62,14 +69,19 @@ def build_services(
             server.require()
 
     access = Access(store, livekit, LastUsed(store), cache, now)
+    asked = server or LiveKit(livekit, managed=False)
+    watch = LiveKitWatch(asked.client, livekit, store, ledger, now, lambda: asked.state is not State.ABSENT)
+    rooms = AllRooms(hub, watch)
     return Services(
-        apps=Apps(store, hub, box, cache.forget, now),
+        apps=Apps(store, rooms, box, cache.forget, now),
         tokens=Tokens(store, now),
         keys=Keys(store, hub, now),
         join_tokens=JoinTokens(livekit, access, join_rules or JoinRules(), require_livekit, now),
-        streams=Streams(store, hub, ledger, now),
+        streams=Streams(store, rooms, ledger, now, rooms.stream_status),
         access=access,
         health=Health(store, hub, data_dir, now, stopping, server),
-        stats=Stats(store, hub, data_dir),
-        reconciler=Reconciler(store, hub, access),
+        stats=Stats(store, rooms, data_dir),
+        reconciler=Reconciler(store, rooms, access),
+        watch=watch,
+        rooms=rooms,
     )

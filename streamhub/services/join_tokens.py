@@ -9,7 +9,7 @@ from collections.abc import Callable
 import attrs
 
 from streamhub.errors import FieldProblem, Invalid
-from streamhub.livekit.tokens import JoinGrant, LiveKitKeys, mint_join_token
+from streamhub.livekit.tokens import VIEWER_ATTRIBUTE, JoinGrant, LiveKitKeys, mint_join_token
 from streamhub.model.clock import WallClock, utc_now
 from streamhub.model.durations import EXPECTED, format_duration, parse_duration
 from streamhub.model.names import ROOM_NAME, RoomKey
@@ -135,7 +135,8 @@ class JoinTokens:
         if view.expires_at is not None:
             ttl_s = min(PRIVATE_VIEWER_TTL_S, max(1, int((view.expires_at - now).total_seconds())))
         identity = f"viewer-{secrets.token_hex(4)}"
-        grant = JoinGrant(room=view.room.room, identity=identity, can_subscribe=True, hidden=True)
+        public = {VIEWER_ATTRIBUTE: "public"} if view.expires_at is None else {}
+        grant = JoinGrant(room=view.room.room, identity=identity, can_subscribe=True, hidden=True, attributes=public)
         return JoinToken(mint_join_token(self.keys, grant, now, ttl_s), view.room, identity)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 import attrs
@@ -9,7 +10,7 @@ import attrs
 from streamhub.errors import NotFound
 from streamhub.model.clock import WallClock, utc_now
 from streamhub.model.names import RoomKey, RoomName
-from streamhub.model.streams import STREAM_DELETED, SourceStatus, State, StreamEnded
+from streamhub.model.streams import STREAM_DELETED, RoomStatus, SourceStatus, State, StreamEnded
 from streamhub.services.apps import App, from_row
 from streamhub.services.fields import Page, Paging
 from streamhub.services.live import Applies, LiveRooms
@@ -49,12 +50,16 @@ class RoomStats:
 
 @attrs.frozen
 class Streams:
-    """The use cases of ``/apps/<app>/streams``. The caller has been authorised for the app given."""
+    """The use cases of ``/apps/<app>/streams``. The caller has been authorised for the app given.
+
+    ``find`` gives the room with a stream as its source, where a room has several; by default a room has one.
+    """
 
     store: Store
     hub: LiveRooms
     ledger: Applies
     now: WallClock = utc_now
+    find: Callable[[RoomKey, str], RoomStatus | None] | None = None
 
     async def page(self, app: App, paging: Paging) -> Page[Stream]:
         """The app's active streams, newest start first."""
@@ -101,7 +106,10 @@ class Streams:
         )
 
     def _merged(self, app: App, row: StreamRow) -> Stream:
-        status = self.hub.status(RoomKey(app.name, RoomName(row.room))) if row.ended_at is None else None
+        status = None
+        if row.ended_at is None:
+            key = RoomKey(app.name, RoomName(row.room))
+            status = self.hub.status(key) if self.find is None else self.find(key, row.stream_id)
         if status is None or status.source is None or status.source.stream_id != row.stream_id:
             return Stream(row, State(row.state), row.state_since, None, None)
         return Stream(row, status.state, status.since or row.state_since, status.source, dict(status.viewers))

@@ -9,6 +9,7 @@ from streamhub.web import errors
 from streamhub.web.api import apps, docs, health, join_tokens, streams, tokens, ws_ingest
 from streamhub.web.cors import add_cors
 from streamhub.web.deps import Deps
+from streamhub.web.livekit_hook import blueprint as livekit_hook
 from streamhub.web.openapi import template
 from streamhub.web.pages import blueprint as pages_blueprint
 from streamhub.web.routing import PREFIX, Route, mount
@@ -38,6 +39,7 @@ def create_app(deps: Deps) -> QuartTrio:
     api = Blueprint("api", __name__)
     mount(api, all_routes(deps.version), deps)
     app.register_blueprint(api)
+    app.register_blueprint(livekit_hook(deps.services.watch))
     if deps.pages is not None:
         app.register_blueprint(pages_blueprint(deps.pages))
     _add_headers(app, deps)

@@ -52,7 +52,7 @@ def shown(stream: Stream) -> StreamAnswer:
         end_reason=row.end_reason,
         last_stats_json=stream.last_stats_json,
         last_frame_at=iso_ms(source.last_frame_at) if source and source.last_frame_at else None,
-        fps=round(source.fps, 2) if source else None,
+        fps=round(source.fps, 2) if source and source.fps is not None else None,
         bitrate=source.bitrate if source else None,
         width=source.width if source else None,
         height=source.height if source else None,

@@ -1,0 +1,112 @@
+"""What LiveKit's rooms mean for our streams: pure functions from participants to publications to events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+import attrs
+
+from streamhub.livekit.participants import Kind, Participant
+from streamhub.livekit.tokens import TYPE_ATTRIBUTE
+from streamhub.model.names import AppName, RoomKey, RoomName
+from streamhub.model.streams import (
+    SourceStatus,
+    State,
+    StreamChanged,
+    StreamEnded,
+    StreamEvent,
+    StreamStarted,
+    StreamType,
+)
+
+
+@attrs.frozen
+class Publication:
+    """One participant with something to watch or hear. ``stale``: LiveKit could not be asked about it lately."""
+
+    room: RoomKey
+    participant: Participant
+    type: StreamType
+    since: datetime
+    stale: bool = False
+
+    @property
+    def stream_id(self) -> str:
+        """The stream's public id."""
+        return f"{self.room.room}/{self.participant.identity}"
+
+    def source(self) -> SourceStatus:
+        """As a room's source. LiveKit does not tell rates: those are None."""
+        video = max((t for t in self.participant.tracks if t.kind == "video"), key=lambda t: t.width, default=None)
+        shown = video or next(iter(self.participant.tracks), None)
+        return SourceStatus(
+            stream_id=self.stream_id,
+            type=self.type,
+            participant=self.participant.identity,
+            key_id=None,
+            started_at=self.since,
+            last_frame_at=None,
+            fps=None,
+            bitrate=None,
+            width=video.width or None if video else None,
+            height=video.height or None if video else None,
+            codec=shown.mime_type.partition("/")[2].lower() or None if shown else None,
+            frames=0,
+            dropped={},
+        )
+
+
+def app_of(room: str, prefixes: Mapping[str, str]) -> RoomKey | None:
+    """The room under the app whose prefix it bears (``prefixes`` is by app); None for a room of nobody here."""
+    fitting = [(p, name) for name, p in prefixes.items() if room == p or room.startswith(f"{p}-")]
+    if not fitting:
+        return None
+    return RoomKey(AppName(max(fitting, key=lambda f: len(f[0]))[1]), RoomName(room))
+
+
+def stream_type(participant: Participant) -> StreamType | None:
+    """How its media came in; None if that is shown as another stream already (a camera bridged into LiveKit)."""
+    word = participant.attributes.get(TYPE_ATTRIBUTE)
+    if word in [t.value for t in StreamType]:
+        found = StreamType(word)
+        return None if found is StreamType.WS_MJPEG else found
+    return StreamType.RTMP if participant.kind is Kind.INGRESS else StreamType.WEBRTC
+
+
+def publications(room: RoomKey, people: Iterable[Participant], at: datetime) -> dict[str, Publication]:
+    """What is published in the room, by stream id."""
+    found: dict[str, Publication] = {}
+    for participant in people:
+        kind = stream_type(participant)
+        if kind is not None and participant.publishes and participant.state != "disconnected":
+            one = Publication(room, participant, kind, at)
+            found[one.stream_id] = one
+    return found
+
+
+def viewers(people: Iterable[Participant]) -> int:
+    """How many only watch: people without tracks, hidden ones (our pages' viewers are) included."""
+    return sum(1 for p in people if p.kind is Kind.STANDARD and p.state in ("joined", "active") and not p.tracks)
+
+
+def changes(
+    before: Mapping[str, Publication], after: Mapping[str, Publication], at: datetime, reason: str = "closed"
+) -> list[StreamEvent]:
+    """The events that lead from one picture of a room to the next.
+
+    Somebody who came back under the same identity and kind between the two continues the stream.
+    """
+    events: list[StreamEvent] = []
+    for stream_id, old in before.items():
+        new = after.get(stream_id)
+        if new is None or new.type is not old.type:
+            events.append(StreamEnded(old.room, stream_id, reason if new is None else "replaced", at))
+    for stream_id, new in after.items():
+        known = before.get(stream_id)
+        if known is None or known.type is not new.type:
+            events.append(StreamStarted(new.room, stream_id, new.type, new.participant.identity, at))
+            events.append(StreamChanged(new.room, stream_id, State.LIVE, at))
+        elif known.stale:
+            events.append(StreamChanged(new.room, stream_id, State.LIVE, at))
+    return events
