@@ -149,6 +149,7 @@ async def serve(
             root.start_soon(services.reconciler.run)
             await root.start(hook.serve, hooks)
             root.start_soon(services.watch.run)
+            root.start_soon(services.whip_sessions.run)
             if keeper is not None:
                 root.start_soon(run_supervised, keeper.run, partial(report_end, livekit), name="livekit")
             await root.start(front.serve, listeners)

@@ -32,7 +32,7 @@ class Timeout:
 
 @attrs.frozen
 class Reply:
-    """An answer read to its end."""
+    """An answer read to its end; the names of its headers are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -120,7 +120,10 @@ async def _read(http: h11.Connection, stream: trio.abc.Stream) -> Reply:
                 raise OSError("its answer is too large")
         elif isinstance(event, h11.EndOfMessage):
             assert answer is not None
-            headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in answer.headers}
+            headers: dict[str, str] = {}
+            for name, value in answer.headers:  # several of one name are one list (RFC 9110 §5.2): Link, for one
+                key, text = name.decode("latin-1"), value.decode("latin-1")
+                headers[key] = f"{headers[key]}, {text}" if key in headers else text
             return Reply(answer.status_code, headers, bytes(body))
         elif isinstance(event, h11.ConnectionClosed):
             raise OSError("it closed the connection")

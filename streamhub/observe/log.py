@@ -12,7 +12,9 @@ import structlog
 
 # Our credentials by their form, and anything named like one in a URL or header. Keep a few leading characters: an
 # operator recognises a key by them, as in the listings.
-_TOKENS = re.compile(r"\b((?:sk|wsk|emt)_[A-Za-z0-9_-]{4})[A-Za-z0-9_-]+")
+_TOKENS = re.compile(r"\b((?:sk|wsk|emt|stk|whs)_[A-Za-z0-9_-]{4})[A-Za-z0-9_-]+")
+# Stream keys of people's own have no form: only their place tells them.
+_WHIP = re.compile(r"(/whip/(?:sessions/)?[A-Za-z0-9_-]{4})[A-Za-z0-9_-]+")
 _NAMED = re.compile(r"(?i)\b(key|token|secret|password|access_token)(=|%3D|\"?: ?\"?)([^&\s\"',}]{4,})")
 _BEARER = re.compile(r"(?i)\b(bearer) +[A-Za-z0-9._~+/=-]{8,}")
 _JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
@@ -21,7 +23,7 @@ _USERINFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://[^/\s:@]+):[^/\s]+@")
 
 def mask(text: str) -> str:
     """``text`` without the secrets it carries."""
-    text = _TOKENS.sub(r"\1…", text)
+    text = _WHIP.sub(r"\1…", _TOKENS.sub(r"\1…", text))
     text = _JWT.sub("eyJ…", text)
     text = _BEARER.sub(r"\1 …", text)
     text = _USERINFO.sub(r"\1:…@", text)
@@ -59,7 +61,11 @@ def configure(level: str = "info", form: str = "auto") -> None:
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if text else "iso", utc=not text, key="ts"),
     ]
     if text:
-        processors += [structlog.processors.format_exc_info, _mask_event, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        processors += [
+            structlog.processors.format_exc_info,
+            _mask_event,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+        ]
     else:
         processors += [structlog.processors.format_exc_info, _mask_event, structlog.processors.JSONRenderer()]
     structlog.configure(

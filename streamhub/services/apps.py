@@ -20,6 +20,7 @@ from streamhub.services.fields import PRINTABLE, UNSET, Check, Page, Paging, Uns
 from streamhub.services.live import LiveRooms
 from streamhub.services.sealing import SecretBox
 from streamhub.store import apps as rows
+from streamhub.store import ingress as ingress_rows
 from streamhub.store import keys as key_rows
 from streamhub.store import streams as stream_rows
 from streamhub.store.apps import AppRow
@@ -204,13 +205,16 @@ class Apps:
         return row
 
     def _move(self, db: Database, row: AppRow, prefix: str) -> None:
-        """Give the app's keys their rooms under the new prefix."""
+        """Give the app's keys and ingresses their rooms under the new prefix."""
         if stream_rows.count_active(db, row.id):
             raise _room_is_live(row.name)
         _refuse_clash({n: p for n, p in rows.prefixes(db).items() if n != row.name}, prefix)
         for key in key_rows.of_app(db, row.id):
             short = "" if key.room == row.room_prefix else key.room.removeprefix(f"{row.room_prefix}-")
             key_rows.set_room(db, key.id, namespaced(prefix, short), short or prefix)
+        for one in ingress_rows.of_app(db, row.id):
+            short = "" if one.room == row.room_prefix else one.room.removeprefix(f"{row.room_prefix}-")
+            ingress_rows.set_room(db, one.id, namespaced(prefix, short), short or prefix)
 
 
 def _refuse_clash(taken: dict[str, str], prefix: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import attrs
 
+from streamhub.ingest.whip import WhipDoor
 from streamhub.livekit.server import LiveKit, State
 from streamhub.livekit.tokens import LiveKitKeys
 from streamhub.model.clock import WallClock, utc_now
@@ -15,6 +16,7 @@ from streamhub.services.all_rooms import AllRooms
 from streamhub.services.app_cache import AppCache
 from streamhub.services.apps import Apps
 from streamhub.services.health import Health
+from streamhub.services.ingress import Ingresses
 from streamhub.services.join_tokens import JoinRules, JoinTokens
 from streamhub.services.keys import Keys
 from streamhub.services.last_used import LastUsed
@@ -25,20 +27,25 @@ from streamhub.services.sealing import SecretBox
 from streamhub.services.stats import Stats
 from streamhub.services.streams import Streams
 from streamhub.services.tokens import Tokens
+from streamhub.services.whip_sessions import WhipSessions
 from streamhub.store.db import Store
 
 
 @attrs.frozen
 class Services:
-    """The use cases, by REST word. ``reconciler.run`` and ``watch.run`` are tasks their owner must start.
+    """The use cases, by REST word.
 
-    ``rooms`` are those of cameras and of LiveKit together.
+    ``reconciler.run``, ``watch.run`` and ``whip_sessions.run`` are tasks their owner must start. ``rooms`` are those of
+    cameras and of LiveKit together.
     """
 
     apps: Apps
     tokens: Tokens
     keys: Keys
     join_tokens: JoinTokens
+    ingress: Ingresses
+    whip: WhipDoor
+    whip_sessions: WhipSessions
     streams: Streams
     access: Access
     health: Health
@@ -72,11 +79,15 @@ def build_services(
     asked = server or LiveKit(livekit, managed=False)
     watch = LiveKitWatch(asked.client, livekit, store, ledger, now, lambda: asked.state is not State.ABSENT)
     rooms = AllRooms(hub, watch)
+    whip_sessions = WhipSessions(store, asked, now)
     return Services(
         apps=Apps(store, rooms, box, cache.forget, now),
         tokens=Tokens(store, now),
         keys=Keys(store, hub, now),
         join_tokens=JoinTokens(livekit, access, join_rules or JoinRules(), require_livekit, now),
+        ingress=Ingresses(store, whip_sessions, now),
+        whip=WhipDoor(whip_sessions, whip_sessions.client),
+        whip_sessions=whip_sessions,
         streams=Streams(store, rooms, ledger, now, rooms.stream_status),
         access=access,
         health=Health(store, hub, data_dir, now, stopping, server),

@@ -28,6 +28,11 @@ def new_camera_key() -> str:
     return "wsk_" + secrets.token_urlsafe(24)
 
 
+def new_stream_key() -> str:
+    """``stk_`` and 32 characters: 24 random bytes."""
+    return "stk_" + secrets.token_urlsafe(24)
+
+
 def digest(secret: str) -> str:
     """The stored form of a credential. One round of SHA-256 is enough for 192 random bits and more."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

@@ -6,13 +6,14 @@ from quart import Blueprint, Response, g, request
 from quart_trio import QuartTrio
 
 from streamhub.web import errors
-from streamhub.web.api import apps, docs, health, join_tokens, streams, tokens, ws_ingest
+from streamhub.web.api import apps, docs, health, ingress, join_tokens, streams, tokens, ws_ingest
 from streamhub.web.cors import add_cors
 from streamhub.web.deps import Deps
 from streamhub.web.livekit_hook import blueprint as livekit_hook
 from streamhub.web.openapi import template
 from streamhub.web.pages import blueprint as pages_blueprint
 from streamhub.web.routing import PREFIX, Route, mount
+from streamhub.web.whip import blueprint as whip_blueprint
 
 __all__ = ["Deps", "all_routes", "create_app"]
 
@@ -22,7 +23,8 @@ _NOTHING_MAY_LOAD = "default-src 'none'; frame-ancestors 'none'"
 
 def all_routes(version: str) -> list[Route]:
     """Every operation of the REST API."""
-    found = (*health.ROUTES, *tokens.ROUTES, *apps.ROUTES, *join_tokens.ROUTES, *ws_ingest.ROUTES, *streams.ROUTES)
+    found: tuple[Route, ...] = (*health.ROUTES, *tokens.ROUTES, *apps.ROUTES, *join_tokens.ROUTES)
+    found += (*ingress.ROUTES, *ws_ingest.ROUTES, *streams.ROUTES)
     return docs.routes_with_docs(found, version)
 
 
@@ -40,6 +42,7 @@ def create_app(deps: Deps) -> QuartTrio:
     mount(api, all_routes(deps.version), deps)
     app.register_blueprint(api)
     app.register_blueprint(livekit_hook(deps.services.watch))
+    app.register_blueprint(whip_blueprint(deps.services.whip))
     if deps.pages is not None:
         app.register_blueprint(pages_blueprint(deps.pages))
     _add_headers(app, deps)

@@ -13,7 +13,7 @@ import attrs
 
 from streamhub.services.fields import Unset
 from streamhub.web.routing import Route
-from streamhub.web.schema import dump, fields_of, single_type, union_members, wire_name
+from streamhub.web.schema import dump, fields_of, name_of, single_type, union_members, wire_name
 
 _SCALARS = {str: "string", int: "integer", float: "number", bool: "boolean"}
 _ERROR_WORDS = {
@@ -168,8 +168,8 @@ def _class_schema(cls: Any, schemas: dict[str, Any]) -> dict[str, Any]:
     if name not in schemas:
         schemas[name] = {}  # stands in while the class refers to itself
         fields = fields_of(cls)
-        properties = {wire_name(f.name): _field_schema(f, schemas) for f in fields}
-        schemas[name] = _object(properties, [wire_name(f.name) for f in fields if f.default is attrs.NOTHING])
+        properties = {name_of(f): _field_schema(f, schemas) for f in fields}
+        schemas[name] = _object(properties, [name_of(f) for f in fields if f.default is attrs.NOTHING])
         if (cls.__doc__ or "").strip() and not cls.__doc__.startswith("Method generated"):
             schemas[name]["description"] = cls.__doc__.strip().split("\n")[0].replace("``", "")
     return {"$ref": f"#/components/schemas/{name}"}

@@ -33,6 +33,11 @@ def wire_name(name: str) -> str:
     return head + "".join(word.capitalize() for word in tail)
 
 
+def name_of(field: attrs.Attribute[Any]) -> str:
+    """The field's name on the wire: what its metadata says under ``wire``, else camelCase."""
+    return str(field.metadata.get("wire") or wire_name(field.name))
+
+
 def parse(cls: type[T], data: object, what: str = "body") -> T:
     """The value of class ``cls``. Raises Invalid naming every bad field; ``what`` is used in its message."""
     try:
@@ -243,7 +248,7 @@ def _unknown(name: str, known: list[str]) -> FieldProblem:
 
 
 def _class_dump_hook(cls: Any, converter: Converter) -> Callable[[Any], dict[str, Any]]:
-    names: dict[str, Any] = {a.name: override(rename=wire_name(a.name)) for a in fields_of(cls)}
+    names: dict[str, Any] = {a.name: override(rename=name_of(a)) for a in fields_of(cls)}
     return make_dict_unstructure_fn(cls, converter, **names)
 
 

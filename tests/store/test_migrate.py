@@ -16,7 +16,7 @@ from sqlite_utils import Migrations
 migrations = Migrations("streamhub")
 
 @migrations()
-def m0002_more(db):
+def m9999_more(db):
     db.execute("CREATE TABLE more (id INTEGER PRIMARY KEY) STRICT")
     {then}
 """
@@ -29,7 +29,7 @@ def newer(tmp_path: Path) -> Path:
     folder.mkdir()
     for path in migrations_folder().glob("m*.py"):
         (folder / path.name).write_text(path.read_text("utf-8"), "utf-8")
-    (folder / "m0002_more.py").write_text(SECOND.format(then="pass"))
+    (folder / "m9999_more.py").write_text(SECOND.format(then="pass"))
     return folder
 
 
@@ -41,12 +41,12 @@ def test_load_migrations_then_they_come_in_the_order_of_their_files(newer: Path)
     names = [m.name for one in load_migrations(newer) for m in one._migrations]
     assert names == sorted(names)
     assert names[0] == "m0001_initial"
-    assert "m0002_more" in names
+    assert "m9999_more" in names
 
 
 def test_migrate_when_run_again_then_nothing_happens(tmp_path: Path) -> None:
     db = open_raw(tmp_path / "s.db")
-    assert migrate(db) == ["m0001_initial"]
+    assert migrate(db) == ["m0001_initial", "m0002_ingress"]
     schema = db.schema
     assert migrate(db) == []
     assert db.schema == schema
@@ -57,7 +57,7 @@ def test_migrate_when_the_database_is_older_then_only_the_new_ones_run(tmp_path:
     db = open_raw(tmp_path / "s.db")
     migrate(db)
     meta.put(db, "kept", "yes")
-    assert migrate(db, newer) == ["m0002_more"]
+    assert migrate(db, newer) == ["m9999_more"]
     assert meta.get(db, "kept") == "yes"
     db.close()
 
@@ -65,12 +65,12 @@ def test_migrate_when_the_database_is_older_then_only_the_new_ones_run(tmp_path:
 def test_migrate_when_a_migration_fails_then_the_database_is_as_before(tmp_path: Path, newer: Path) -> None:
     db = open_raw(tmp_path / "s.db")
     migrate(db)
-    (newer / "m0002_more.py").write_text(SECOND.format(then="raise RuntimeError('no')"))
+    (newer / "m9999_more.py").write_text(SECOND.format(then="raise RuntimeError('no')"))
     before = db.schema
     with pytest.raises(RuntimeError):
         migrate(db, newer)
     assert db.schema == before
-    assert pending(db, load_migrations(newer)) == ["m0002_more"]
+    assert pending(db, load_migrations(newer)) == ["m9999_more"]
     db.close()
 
 
@@ -86,7 +86,7 @@ async def test_open_store_when_the_database_is_newer_then_it_is_refused_with_wha
         async with open_store(tmp_path / "s.db"):
             pass
     assert caught.value.code == "store_too_new"
-    assert "m0002_more" in caught.value.message
+    assert "m9999_more" in caught.value.message
     assert "9.9.9" in caught.value.message
     assert "Upgrade" in caught.value.hint
     assert "backup" in caught.value.hint

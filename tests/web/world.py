@@ -12,6 +12,7 @@ from streamhub.model.names import AppName, RoomKey, RoomName
 from streamhub.model.streams import StreamStarted, StreamType
 from streamhub.services.apps import NewApp
 from streamhub.services.bundle import Services
+from streamhub.services.ingress import InputType, NewIngress
 from streamhub.services.keys import NewKey
 from streamhub.services.tokens import NewToken
 from tests.fakes.hub import FakeHub
@@ -38,6 +39,11 @@ class World:
     async def key_id(self) -> str:
         app = await self.services.apps.get("live")
         return (await self.services.keys.create(app, NewKey(room=f"cam{self.fresh()}"))).key.id
+
+    async def ingress_id(self) -> str:
+        app = await self.services.apps.get("live")
+        new = NewIngress(input_type=InputType.WHIP, room=f"room{self.fresh()}")
+        return (await self.services.ingress.create(app, new)).ingress.id
 
     async def token_id(self) -> int:
         new = NewToken(name="to be revoked", scope=Scope.GLOBAL, rights=(Right.READ,))
@@ -73,6 +79,17 @@ async def _post_app(world: World) -> Ask:
 
 async def _post_key(world: World) -> Ask:
     return Ask("/apps/live/ws-ingest", {"room": f"cam{world.fresh()}"})
+
+
+async def _post_ingress(world: World) -> Ask:
+    return Ask("/apps/live/ingress", {"inputType": "whip", "room": f"room{world.fresh()}"})
+
+
+def _ingress(tail: str = "", json: Any = None) -> Callable[[World], Awaitable[Ask]]:
+    async def ask(world: World) -> Ask:
+        return Ask(f"/apps/live/ingress/{await world.ingress_id()}{tail}", json)
+
+    return ask
 
 
 async def _rotate(world: World) -> Ask:
@@ -115,6 +132,12 @@ ASKS: dict[tuple[str, str], Callable[[World], Awaitable[Ask]]] = {
     ("GET", "/api/v1/apps/<app>/stats"): fixed("/apps/live/stats"),
     ("POST", "/api/v1/apps/<app>/tokens"): fixed("/apps/live/tokens", {"room": "demo", "ttl": 60}),
     ("GET", "/api/v1/apps/<app>/play-token/<room>"): fixed("/apps/live/play-token/cam1"),
+    ("GET", "/api/v1/apps/<app>/ingress"): fixed("/apps/live/ingress"),
+    ("POST", "/api/v1/apps/<app>/ingress"): _post_ingress,
+    ("GET", "/api/v1/apps/<app>/ingress/<ingress_id>"): _ingress(),
+    ("PATCH", "/api/v1/apps/<app>/ingress/<ingress_id>"): _ingress(json={"enabled": False}),
+    ("POST", "/api/v1/apps/<app>/ingress/<ingress_id>/rotate"): _ingress("/rotate"),
+    ("DELETE", "/api/v1/apps/<app>/ingress/<ingress_id>"): _ingress(),
     ("GET", "/api/v1/apps/<app>/ws-ingest"): fixed("/apps/live/ws-ingest"),
     ("POST", "/api/v1/apps/<app>/ws-ingest"): _post_key,
     ("POST", "/api/v1/apps/<app>/ws-ingest/<key_id>/rotate"): _rotate,

@@ -1,0 +1,132 @@
+"""Rows of ``ingresses``. Only digests of stream keys are stored."""
+
+# ruff: noqa: S608 - only constants of this module are put into SQL; values are always bound.
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import attrs
+from sqlite_utils import Database
+
+from streamhub.store.failures import unique
+from streamhub.store.times import from_ms, to_ms
+
+_COLUMNS = (
+    "id, app_id, input_type, room, room_given, identity, name, key_hash, key_prefix, enabled, created_at, last_used_at"
+)
+_LIKE_ESCAPES = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})
+
+
+@attrs.frozen
+class IngressRow:
+    """One ingress as stored; ``room`` is namespaced, ``room_given`` as it was written when the ingress was made."""
+
+    id: str
+    app_id: int
+    input_type: str
+    room: str
+    room_given: str
+    identity: str
+    name: str | None
+    key_hash: str
+    key_prefix: str
+    enabled: bool
+    created_at: datetime
+    last_used_at: datetime | None = None
+
+
+def insert(db: Database, row: IngressRow) -> None:
+    """Add an ingress. Raises Taken if its key's digest is there already, or the app is not."""
+    values = attrs.asdict(row) | {"created_at": to_ms(row.created_at), "enabled": int(row.enabled)}
+    values["last_used_at"] = None
+    marks = ", ".join(f":{name}" for name in _COLUMNS.split(", "))
+    with unique():
+        db.execute(f"INSERT INTO ingresses ({_COLUMNS}) VALUES ({marks})", values)
+
+
+def set_secret(db: Database, ingress_id: str, key_hash: str, key_prefix: str) -> None:
+    """Exchange the stream key of an ingress. Raises Taken if the digest is there already."""
+    with unique():
+        db.execute("UPDATE ingresses SET key_hash = ?, key_prefix = ? WHERE id = ?", [key_hash, key_prefix, ingress_id])
+
+
+def set_enabled(db: Database, ingress_id: str, enabled: bool) -> None:
+    """Switch an ingress on or off."""
+    db.execute("UPDATE ingresses SET enabled = ? WHERE id = ?", [int(enabled), ingress_id])
+
+
+def set_room(db: Database, ingress_id: str, room: str, room_given: str) -> None:
+    """Bind an ingress to another room."""
+    db.execute("UPDATE ingresses SET room = ?, room_given = ? WHERE id = ?", [room, room_given, ingress_id])
+
+
+def set_used(db: Database, ingress_id: str, at: datetime) -> None:
+    """Remember that somebody came in by it."""
+    db.execute("UPDATE ingresses SET last_used_at = ? WHERE id = ?", [to_ms(at), ingress_id])
+
+
+def delete(db: Database, ingress_id: str) -> None:
+    """Remove an ingress; its session's row goes with it."""
+    db.execute("DELETE FROM ingresses WHERE id = ?", [ingress_id])
+
+
+def by_id(db: Database, app_id: int, ingress_id: str) -> IngressRow | None:
+    """The ingress of that id, if it is of that app."""
+    return _one(db, "id = ? AND app_id = ?", ingress_id, app_id)
+
+
+def find(db: Database, ingress_id: str) -> IngressRow | None:
+    """The ingress of that id, of whatever app."""
+    return _one(db, "id = ?", ingress_id)
+
+
+def by_hash(db: Database, key_hash: str) -> IngressRow | None:
+    """The ingress of any app with that stream key."""
+    return _one(db, "key_hash = ?", key_hash)
+
+
+def of_app(db: Database, app_id: int) -> list[IngressRow]:
+    """All ingresses of the app, newest first."""
+    return page(db, app_id, limit=-1)[0]
+
+
+def identities(db: Database, app_id: int, room: str) -> set[str]:
+    """The identities that ingresses of the app have in a room."""
+    rows = db.execute("SELECT identity FROM ingresses WHERE app_id = ? AND room = ?", [app_id, room])
+    return {r[0] for r in rows.fetchall()}
+
+
+def page(
+    db: Database, app_id: int, *, room: str | None = None, text: str | None = None, limit: int, offset: int = 0
+) -> tuple[list[IngressRow], int]:
+    """A page of the app's ingresses, newest first (limit -1: all), and how many there are.
+
+    ``room`` is namespaced; ``text`` is looked for in id, name, identity and room, in any case.
+    """
+    where, args = "app_id = ?", [app_id]
+    bound: list[object] = [*args]
+    if room is not None:
+        where += " AND room = ?"
+        bound.append(room)
+    if text:
+        where += " AND id || ' ' || coalesce(name, '') || ' ' || identity || ' ' || room LIKE ? ESCAPE '\\'"
+        bound.append(f"%{text.translate(_LIKE_ESCAPES)}%")
+    total = db.execute(f"SELECT count(*) FROM ingresses WHERE {where}", bound).fetchone()[0]
+    rows = db.execute(
+        f"SELECT {_COLUMNS} FROM ingresses WHERE {where} ORDER BY created_at DESC, rowid DESC LIMIT ? OFFSET ?",
+        [*bound, limit, offset],
+    )
+    return [_row(r) for r in rows.fetchall()], int(total)
+
+
+def _one(db: Database, where: str, *args: object) -> IngressRow | None:
+    found = db.execute(f"SELECT {_COLUMNS} FROM ingresses WHERE {where}", args).fetchone()
+    return None if found is None else _row(found)
+
+
+def _row(values: Sequence[Any]) -> IngressRow:
+    *head, enabled, created_at, last_used_at = values
+    return IngressRow(*[*head, bool(enabled), from_ms(created_at), from_ms(last_used_at)])

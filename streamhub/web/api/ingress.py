@@ -1,0 +1,104 @@
+"""``/apps/<app>/ingress``: sources that publish by a stream key."""
+
+from __future__ import annotations
+
+from streamhub.model.access import Right
+from streamhub.services.fields import Page
+from streamhub.services.ingress import IngressPatch, IngressQuery, NewIngress
+from streamhub.web.api.shapes.ingress import DeletedIngress, IngressAnswer, NewIngressAnswer, shown, shown_new
+from streamhub.web.auth import APP_MANAGE, APP_PUBLISH, APP_READ
+from streamhub.web.deps import Deps
+from streamhub.web.routing import Call, Route
+
+
+async def list_ingress(deps: Deps, call: Call) -> Page[IngressAnswer]:
+    page = await deps.services.ingress.page(call.loaded_app, call.query)
+    return Page([shown(call.loaded_app, one, call.base) for one in page.items], page.total, page.paging)
+
+
+async def create_ingress(deps: Deps, call: Call) -> NewIngressAnswer:
+    new: NewIngress = call.body
+    if new.stream_key is not None and call.principal is not None:
+        # As with camera keys: only who manages the app decides about a chosen key.
+        call.principal.require(Right.MANAGE, call.loaded_app.name)
+    return shown_new(call.loaded_app, await deps.services.ingress.create(call.loaded_app, new), call.base)
+
+
+async def get_ingress(deps: Deps, call: Call) -> IngressAnswer:
+    one = await deps.services.ingress.get(call.loaded_app, call.path["ingress_id"])
+    return shown(call.loaded_app, one, call.base)
+
+
+async def patch_ingress(deps: Deps, call: Call) -> IngressAnswer:
+    patch: IngressPatch = call.body
+    one = await deps.services.ingress.patch(call.loaded_app, call.path["ingress_id"], patch)
+    return shown(call.loaded_app, one, call.base)
+
+
+async def rotate_ingress(deps: Deps, call: Call) -> NewIngressAnswer:
+    issued = await deps.services.ingress.rotate(call.loaded_app, call.path["ingress_id"])
+    return shown_new(call.loaded_app, issued, call.base)
+
+
+async def delete_ingress(deps: Deps, call: Call) -> DeletedIngress:
+    await deps.services.ingress.delete(call.loaded_app, call.path["ingress_id"])
+    return DeletedIngress(call.path["ingress_id"], True)
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/apps/<app>/ingress",
+        summary="Ingresses, newest first, without their stream keys",
+        auth=APP_READ,
+        handler=list_ingress,
+        answer=IngressAnswer,
+        query=IngressQuery,
+        paged=True,
+    ),
+    Route(
+        method="POST",
+        path="/apps/<app>/ingress",
+        summary="Make an ingress; its stream key is in this answer only",
+        auth=APP_PUBLISH,
+        handler=create_ingress,
+        body=NewIngress,
+        answer=NewIngressAnswer,
+        status=201,
+        errors=(409,),
+    ),
+    Route(
+        method="GET",
+        path="/apps/<app>/ingress/<ingress_id>",
+        summary="One ingress",
+        auth=APP_READ,
+        handler=get_ingress,
+        answer=IngressAnswer,
+    ),
+    Route(
+        method="PATCH",
+        path="/apps/<app>/ingress/<ingress_id>",
+        summary="Switch an ingress on or off; switched off, its source is disconnected",
+        auth=APP_MANAGE,
+        handler=patch_ingress,
+        body=IngressPatch,
+        answer=IngressAnswer,
+    ),
+    Route(
+        method="POST",
+        path="/apps/<app>/ingress/<ingress_id>/rotate",
+        summary="Exchange the stream key of an ingress; a source on the old one is disconnected",
+        auth=APP_MANAGE,
+        handler=rotate_ingress,
+        answer=NewIngressAnswer,
+        status=201,
+    ),
+    Route(
+        method="DELETE",
+        path="/apps/<app>/ingress/<ingress_id>",
+        summary="Remove an ingress; its source is disconnected",
+        auth=APP_MANAGE,
+        handler=delete_ingress,
+        answer=DeletedIngress,
+    ),
+)
