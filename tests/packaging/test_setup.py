@@ -16,6 +16,17 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 100
+FAKE_GO = """#!/bin/sh
+case $1 in
+env) echo go1.99.1 ;;
+install)
+    echo "$*" >>"$0.log"
+    mkdir -p "$GOBIN"
+    printf '#!/bin/sh\\necho livekit-server version 1.13.5\\n' >"$GOBIN/server"
+    chmod 755 "$GOBIN/server"
+    ;;
+esac
+"""
 
 
 def make_wheel(folder: Path, version: str) -> str:
@@ -47,7 +58,8 @@ class Checkout:
         (root / "scripts").mkdir(parents=True)
         (root / "streamhub").mkdir()
         (root / "requirements").mkdir()
-        shutil.copy(ROOT / "scripts" / "setup", root / "scripts" / "setup")
+        for name in ("setup", "livekit"):
+            shutil.copy(ROOT / "scripts" / name, root / "scripts" / name)
         (root / "streamhub" / "__init__.py").write_text('__version__ = "9"\n')
         (root / "streamhub" / "__main__.py").write_text("import sys, tiny\nprint(tiny.VERSION, sys.argv[1:])\n")
         (root / "requirements" / "debian.txt").write_text("dpkg  # on every Debian\n")
@@ -65,6 +77,7 @@ class Checkout:
             "PIP_FIND_LINKS": (self.root / "wheels").as_uri(),
             "PIP_CONFIG_FILE": os.devnull,
             "STREAMHUB_PYTHON": sys.executable,
+            "STREAMHUB_LIVEKIT_BINARY": "/bin/true",  # nothing is built; the real thing is what these tests run with
         }
         command = f'umask 077; exec "{self.root}/scripts/setup" {mode}'
         return subprocess.Popen(
@@ -175,11 +188,36 @@ def test_setup_when_not_root_and_a_package_is_missing_then_it_prints_the_one_com
         declared.write_text(before)
 
 
+def test_setup_for_tests_when_livekit_server_is_missing_then_it_fails_and_a_run_does_not_ask(
+    checkout: Checkout,
+) -> None:
+    status, out = checkout.setup("test", STREAMHUB_LIVEKIT_BINARY="/nowhere/livekit-server")
+    assert status == 1
+    assert "/nowhere/livekit-server, and no program is there" in out
+    assert checkout.setup("run", STREAMHUB_LIVEKIT_BINARY="/nowhere/livekit-server")[0] == 0
+
+
+def test_setup_for_tests_when_livekit_server_is_built_then_it_is_built_once(checkout: Checkout, tmp_path: Path) -> None:
+    """With a stand-in for Go, which writes down its calls; the real build takes minutes."""
+    go = tmp_path / "go"
+    go.write_text(FAKE_GO)
+    go.chmod(0o755)
+    env = {"STREAMHUB_LIVEKIT_BINARY": "", "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    status, out = checkout.setup("test", **env)
+    assert status == 0, out
+    assert "livekit-server (built here once; takes minutes)" in out
+    assert checkout.setup("test", **env) == (0, "")
+    calls = (tmp_path / "go.log").read_text().splitlines()
+    assert len(calls) == 1
+    assert calls[0].endswith("github.com/livekit/livekit-server/cmd/server@v1.13.5")
+    assert os.access(checkout.root / ".cache" / "livekit" / "livekit-server", os.X_OK)
+
+
 def test_setup_when_the_mode_is_unknown_then_it_says_how(checkout: Checkout) -> None:
     assert checkout.setup("tests") == (2, "usage: scripts/setup [run|test]\n")
 
 
-@pytest.mark.parametrize("name", ["setup", "run", "test", "lock"])
+@pytest.mark.parametrize("name", ["setup", "run", "test", "lock", "livekit"])
 def test_script_when_read_by_bash_then_it_has_no_syntax_error(name: str) -> None:
     path = ROOT / "scripts" / name
     assert os.access(path, os.X_OK)
