@@ -1,0 +1,83 @@
+"""Drives ``rtc_peer`` from Trio."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import trio
+
+ROOT = Path(__file__).parents[2]
+
+
+@attrs.define(eq=False)
+class RtcPeer:
+    """A client that has joined, or was refused. ``events`` is everything it said."""
+
+    process: trio.Process
+    events: list[dict[str, Any]] = attrs.field(factory=list)
+    _more: trio.Event = attrs.field(factory=trio.Event)
+
+    async def read(self) -> None:
+        """Collect what it says, until it ends."""
+        rest = b""
+        assert self.process.stdout is not None
+        async for data in self.process.stdout:
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                if line.startswith(b"{"):
+                    self.events.append(json.loads(line))
+            self._more.set()
+            self._more = trio.Event()
+
+    async def said(self, event: str, *, within_s: float = 20, **expected: Any) -> dict[str, Any]:
+        """The first such event it said or says."""
+        with trio.move_on_after(within_s):
+            while True:
+                for found in self.events:
+                    if found["event"] == event and expected.items() <= found.items():
+                        return found
+                await self._more.wait()
+        raise AssertionError(f"it never said {event} {expected}, but {self.events}")
+
+    async def do(self, what: str, **more: Any) -> None:
+        """Send a command."""
+        assert self.process.stdin is not None
+        await self.process.stdin.send_all(json.dumps({"do": what, **more}).encode() + b"\n")
+
+
+@asynccontextmanager
+async def rtc_peer(url: str, token: str) -> AsyncIterator[RtcPeer]:
+    """A client that tries to join; it leaves at the end of the block, or is killed."""
+    process = await trio.lowlevel.open_process(
+        [sys.executable, "-m", "tests.support.rtc_peer"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=ROOT,
+    )
+    peer = RtcPeer(process)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(peer.read)
+            await process.stdin.send_all(json.dumps({"url": url, "token": token}).encode() + b"\n")
+            yield peer
+            await process.stdin.aclose()
+            with trio.move_on_after(3):
+                await process.wait()
+            nursery.cancel_scope.cancel()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            with trio.CancelScope(shield=True):
+                await process.wait()
+        await process.stdout.aclose()
+        await process.stdin.aclose()

@@ -1,0 +1,125 @@
+"""A LiveKit client in a process of its own (LiveKit's Python SDK): JSON lines in, JSON lines out.
+
+In: first ``{"url", "token"}``, then ``{"do": "publish", "kind": "video" | "audio"}`` and ``{"do": "unpublish"}``; at
+the end of the input it leaves. Out: ``{"event": …}`` for what happens. A video track moves, an audio track hums.
+
+What LiveKit does not allow it does not answer either: then ``published`` never comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+from livekit import rtc
+
+WIDTH, HEIGHT, FPS = 320, 240, 15
+RATE = 48_000
+
+
+def say(event: str, **more: Any) -> None:
+    print(json.dumps({"event": event, **more}), flush=True)
+
+
+async def commands() -> AsyncIterator[dict[str, Any]]:
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        yield json.loads(line)
+
+
+async def draw(source: rtc.VideoSource) -> None:
+    shade = 0
+    while True:
+        shade = (shade + 7) % 256
+        frame = rtc.VideoFrame(
+            WIDTH, HEIGHT, rtc.VideoBufferType.RGBA, bytes((shade, 255 - shade, 128, 255)) * (WIDTH * HEIGHT)
+        )
+        source.capture_frame(frame)
+        await asyncio.sleep(1 / FPS)
+
+
+async def hum(source: rtc.AudioSource) -> None:
+    count = RATE // 100
+    wave = b"".join(
+        int(12_000 * math.sin(2 * math.pi * 440 * n / RATE)).to_bytes(2, "little", signed=True)
+        for n in range(count * 11)
+    )
+    at = 0
+    while True:
+        await source.capture_frame(rtc.AudioFrame(wave[at * 2 : (at + count) * 2], RATE, 1, count))
+        at = (at + count) % (count * 11)
+
+
+async def watch(track: rtc.Track, who: str) -> None:
+    """Count what really arrives, decoded."""
+    if track.kind == rtc.TrackKind.KIND_VIDEO:
+        frames = 0
+        async for event in rtc.VideoStream(track):
+            frames += 1
+            if frames in (1, 10):
+                say("frames", who=who, count=frames, width=event.frame.width)
+    else:
+        loudest = 0
+        async for sound in rtc.AudioStream(track):
+            peak = max(map(abs, memoryview(sound.frame.data).cast("B").cast("h")), default=0)
+            if peak > 2000 >= loudest:
+                say("sound", who=who)
+            loudest = max(loudest, peak)
+
+
+async def publish(room: rtc.Room, track: Any, options: rtc.TrackPublishOptions, kind: str) -> None:
+    await room.local_participant.publish_track(track, options)
+    say("published", kind=kind)
+
+
+async def main() -> None:
+    asked = commands()
+    first = await anext(asked)
+    room = rtc.Room()
+    tasks: set[asyncio.Task[None]] = set()
+
+    def start(job: Any) -> None:
+        task = asyncio.ensure_future(job)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    room.on("reconnecting", lambda: say("reconnecting"))
+    room.on("reconnected", lambda: say("reconnected"))
+    room.on("disconnected", lambda reason: say("disconnected", reason=rtc.DisconnectReason.Name(reason)))
+    room.on("participant_connected", lambda p: say("participant", who=p.identity))
+    room.on("track_subscribed", lambda t, _publication, p: start(watch(t, p.identity)))
+    try:
+        await room.connect(first["url"], first["token"])
+    except rtc.ConnectError as exc:
+        say("refused", why=str(exc))
+        return
+    say("joined", who=room.local_participant.identity, room=room.name)
+    async for one in asked:
+        local = room.local_participant
+        if one["do"] == "unpublish":
+            for sid in list(local.track_publications):
+                await local.unpublish_track(sid)
+            say("unpublished")
+            continue
+        if one["kind"] == "video":
+            video = rtc.VideoSource(WIDTH, HEIGHT)
+            track: Any = rtc.LocalVideoTrack.create_video_track("camera", video)
+            options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_CAMERA, simulcast=False)
+            start(draw(video))
+        else:
+            audio = rtc.AudioSource(RATE, 1)
+            track = rtc.LocalAudioTrack.create_audio_track("microphone", audio)
+            options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+            start(hum(audio))
+        start(publish(room, track, options, one["kind"]))
+    await room.disconnect()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
