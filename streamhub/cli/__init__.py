@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "apps": ("streamhub.cli.apps:apps_group", "List, create, change and delete apps."),
     "keys": ("streamhub.cli.keys:keys_group", "List, create, rotate, revoke and import camera keys."),
     "tokens": ("streamhub.cli.tokens:tokens_group", "List, create and revoke API tokens."),
+    "livekit": ("streamhub.cli.livekit:livekit_group", "Find or install livekit-server, which does WebRTC."),
     "settings": ("streamhub.cli.admin:settings_command", "Show every setting, its value and where it comes from."),
     "health": ("streamhub.cli.health:health_command", "Ask the running server whether it is well."),
     "migrate": ("streamhub.cli.admin:migrate_command", "Bring the database to this version."),
