@@ -10,7 +10,7 @@ from livekit import api
 from streamhub.livekit.tokens import LiveKitKeys
 
 
-def mint(keys: LiveKitKeys, *, room: str, ttl_s: float = 60, identity: str = "viewer", **grants: Any) -> str:
+def mint(keys: LiveKitKeys, *, room: str, ttl_s: float = 3600, identity: str = "viewer", **grants: Any) -> str:
     token = api.AccessToken(keys.api_key, keys.api_secret).with_identity(identity)
     token = token.with_grants(api.VideoGrants(**{"room_join": True, "room": room, **grants}))
     return token.with_ttl(timedelta(seconds=ttl_s)).to_jwt()
