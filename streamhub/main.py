@@ -46,7 +46,7 @@ from streamhub.services.bootstrap import DATABASE, Prepared, make_data_dir, prep
 from streamhub.services.bundle import Services, build_services
 from streamhub.services.join_tokens import JoinRules
 from streamhub.services.ledger import Ledger
-from streamhub.services.livekit_reconcile import LiveKitWatch
+from streamhub.services.livekit_reconcile import LiveKitWatch, report_watch
 from streamhub.settings import Bind, Settings
 from streamhub.store import streams as stream_rows
 from streamhub.store.db import Store, open_store
@@ -71,6 +71,7 @@ class Running:
     data_dir: Path
     lan: str | None
     demo: RoomKey | None
+    livekit: LiveKit
     admin_token: str | None = attrs.field(repr=False)
 
 
@@ -148,12 +149,12 @@ async def serve(
             await root.start(hub.run)
             root.start_soon(services.reconciler.run)
             await root.start(hook.serve, hooks)
-            root.start_soon(services.watch.run)
+            root.start_soon(run_supervised, services.watch.run, report_watch, name="watch")
             root.start_soon(services.whip_sessions.run)
             if keeper is not None:
                 root.start_soon(run_supervised, keeper.run, partial(report_end, livekit), name="livekit")
             await root.start(front.serve, listeners)
-            task_status.started(Running(addresses, base, settings.data_dir, lan, demo, prepared.admin_token))
+            task_status.started(Running(addresses, base, settings.data_dir, lan, demo, livekit, prepared.admin_token))
             if demo is not None:
                 root.start_soon(run_demo, services, addresses, tls is not None)
             await stop.wait()

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import attrs
 import trio
+from google.protobuf.message import DecodeError
 from livekit.api.egress_service import EgressService
 from livekit.api.ingress_service import IngressService
 from livekit.api.room_service import RoomService
@@ -88,6 +89,10 @@ class LiveKitClient:
             raise Unavailable(f"livekit-server gave no answer for {DEADLINE_S:g} s", code="livekit_too_slow") from None
         except ServerError as exc:
             raise mapped(exc) from None
+        except DecodeError:
+            raise Unavailable(
+                "what answers is not livekit-server", code="livekit_failed", hint="Check STREAMHUB_LIVEKIT_URL."
+            ) from None
 
     def _arguments(self) -> tuple[Any, str, str, str, bool]:
         # The last one: no failover, which would sleep on asyncio and call LiveKit Cloud's regions.

@@ -89,8 +89,8 @@ class LiveKitWatch:
         """The event of a webhook, taken note of. Raises Unauthorized, BadRequest."""
         event = receive_webhook(body, authorization, self.keys, self.now())
         now = trio.current_time()
-        for old in [i for i, until in self._seen.items() if until <= now]:
-            del self._seen[old]
+        while self._seen and next(iter(self._seen.values())) <= now:  # the oldest comes first
+            del self._seen[next(iter(self._seen))]
         if event.id not in self._seen:
             self._seen[event.id] = now + REPLAY_WINDOW_S
             if event.may_change_streams and event.room is not None:
@@ -285,6 +285,11 @@ class LiveKitWatch:
                     self._rooms[key] = {i: attrs.evolve(p, stale=True) for i, p in found.items()}
         except StoreError as error:
             log.warning("cannot follow LiveKit's rooms", error=error.message, hint=error.hint)
+
+
+def report_watch(exc: Exception) -> None:
+    """Log why the watch ended; it is run again."""
+    log.error("following LiveKit's rooms failed; it starts again", exc_info=exc)
 
 
 def _apps(db: Database) -> dict[str, tuple[str, bool]]:

@@ -92,6 +92,13 @@ async def test_call_when_a_proxy_answers_in_its_own_way_then_unavailable(body: b
             await LiveKitClient(lambda: fake.url, KEYS).rooms()
 
 
+async def test_call_when_something_else_answers_then_unavailable_names_the_setting() -> None:
+    async with fake_server(status=200, body=b"<html>Welcome</html>") as fake:
+        with pytest.raises(Unavailable, match="not livekit-server") as caught:
+            await LiveKitClient(lambda: fake.url, KEYS).rooms()
+    assert "STREAMHUB_LIVEKIT_URL" in caught.value.hint
+
+
 async def test_call_when_there_is_no_server_then_it_is_said_at_once() -> None:
     with pytest.raises(Unavailable) as caught:
         await LiveKit(KEYS, managed=True).client.rooms()

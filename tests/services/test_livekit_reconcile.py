@@ -12,6 +12,7 @@ import trio.testing
 
 from streamhub.errors import StoreError, Unavailable
 from streamhub.livekit.tokens import TYPE_ATTRIBUTE, VIEWER_ATTRIBUTE, LiveKitKeys
+from streamhub.livekit.webhook import REPLAY_WINDOW_S
 from streamhub.model.clock import utc_now
 from streamhub.model.names import AppName, RoomKey, RoomName
 from streamhub.model.streams import APP_DELETED, STREAM_DELETED, State, StreamEnded, StreamEvent, StreamStarted
@@ -366,3 +367,11 @@ async def test_rooms_when_there_are_many_then_all_are_followed(running: Scene) -
         running.livekit.join(f"live-{number}", person(f"p{number}", track()))
     await periods()
     assert len(await running.active()) == 60
+
+
+async def test_webhooks_when_very_many_then_what_is_remembered_of_them_passes(scene: Scene) -> None:
+    for number in range(50):
+        scene.hook("participant_joined", f"EV_{number}")
+    await trio.sleep(REPLAY_WINDOW_S + 1)
+    scene.hook("participant_joined", "EV_last")
+    assert list(scene.watch._seen) == ["EV_last"]

@@ -48,5 +48,6 @@ ROUTES = (
         auth=APP_MANAGE,
         handler=delete_stream,
         status=204,
+        errors=(503,),
     ),
 )
