@@ -202,7 +202,8 @@ def _web(
     services: Services, hub: Hub, metrics: Metrics, settings: Settings, tls: ssl.SSLContext | None, demo: RoomKey | None
 ) -> Any:
     async def public_rooms() -> Sequence[RoomKey]:
-        return [demo] if demo else []
+        found = await services.streams.public_rooms()
+        return found if demo is None or demo in found else [demo, *found]
 
     return create_app(
         Deps(
