@@ -76,7 +76,7 @@ def shown(app: App, one: Ingress, base: Base) -> IngressAnswer:
         room=one.room_given,
         participant_identity=one.identity,
         participant_name=one.name,
-        name=f"{app.name}-{one.room}",
+        name=app.name + one.room.removeprefix(app.room_prefix),  # the contract's <app>-<room>
         key_prefix=one.key_prefix,
         enabled=one.enabled,
         status=one.state.value,
