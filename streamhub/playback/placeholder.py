@@ -77,11 +77,13 @@ class Placeholders:
 
     async def __call__(self, key: RoomKey, state: State, since: datetime | None, size: tuple[int, int] | None) -> bytes:
         """The picture for a room in this state (``rooms.room.MakePlaceholder``)."""
-        what = (key, state, since, size or DEFAULT_SIZE)
+        # A room that was never seen has no name on its picture: strangers who ask for any name share one drawing.
+        name = "" if since is None else key.room
+        what = (name, state, since, size or DEFAULT_SIZE)
         if what in self._kept:
             self._kept.move_to_end(what)
             return self._kept[what]
-        jpeg = await trio.to_thread.run_sync(draw, key.room, state, since, size or DEFAULT_SIZE, limiter=self._limiter)
+        jpeg = await trio.to_thread.run_sync(draw, name, state, since, size or DEFAULT_SIZE, limiter=self._limiter)
         self._kept[what] = jpeg
         while len(self._kept) > _KEEP:
             self._kept.popitem(last=False)

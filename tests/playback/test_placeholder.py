@@ -89,3 +89,13 @@ async def test_placeholders_when_asked_again_then_it_is_not_drawn_again(monkeypa
     assert await make(room_key(), State.OFFLINE, SINCE, None) == one
     assert len(drawn) == placeholder._KEEP + 2
     assert len(make._kept) == placeholder._KEEP
+
+
+async def test_placeholder_when_rooms_were_never_seen_then_they_share_one_drawing() -> None:
+    make = Placeholders()
+    one = await make(room_key("cam1"), State.OFFLINE, None, None)
+    assert await make(room_key("cam2"), State.OFFLINE, None, None) is one
+    seen = datetime(2026, 11, 23, tzinfo=UTC)
+    assert await make(room_key("cam1"), State.OFFLINE, seen, None) != await make(
+        room_key("cam2"), State.OFFLINE, seen, None
+    )
