@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from streamhub import __version__
+from streamhub.livekit.server import LiveKit, State
 from streamhub.main import Options, Running
 from streamhub.model.urls import RoomUrls
 from streamhub.net.addresses import is_any_host, is_loopback_host
@@ -19,6 +20,7 @@ def welcome(running: Running, options: Options, *, terminal: bool) -> str:
         ("Start page", f"{base.http}/"),
         ("API", f"{base.http}/api/v1/docs"),
         ("Cameras", f"{base.ws}/ingest/ws?app=live&room=cam1   (make a key: streamhub keys create cam1)"),
+        ("WebRTC", _webrtc(running.livekit)),
         ("Data folder", str(running.data_dir.resolve())),
     ]
     token_file = running.data_dir.resolve() / ADMIN_TOKEN_FILE
@@ -30,6 +32,12 @@ def welcome(running: Running, options: Options, *, terminal: bool) -> str:
     lines = [f"StreamHub {__version__} is running.", ""]
     lines += [f"  {name:<{width}}  {value}" for name, value in rows]
     return "\n".join([*lines, "", *_reach(running, options), "  Stop with Ctrl-C.", ""])
+
+
+def _webrtc(livekit: LiveKit) -> str:
+    if livekit.state is State.ABSENT:
+        return "not available: there is no livekit-server   (get one: streamhub livekit install)"
+    return "by a livekit-server of its own" if livekit.managed else "by the livekit-server of STREAMHUB_LIVEKIT_URL"
 
 
 def _reach(running: Running, options: Options) -> list[str]:

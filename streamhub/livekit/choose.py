@@ -49,6 +49,7 @@ def choose_livekit(keys: LiveKitKeys, choice: Choice) -> tuple[LiveKit, Keeper |
     """The server to use, and who keeps it (None: there is none). Starts nothing. Raises ConfigError."""
     if choice.url is not None:
         livekit = LiveKit(keys, managed=False)
+        livekit.set_down("livekit-server has not been asked yet", "Try again in a moment.", starting=True)
         return livekit, ExternalServer(livekit, choice.url)
     livekit = LiveKit(keys, managed=True)
     binary = find_binary(choice.binary, binary_places(choice.data_dir))
@@ -62,6 +63,7 @@ def choose_livekit(keys: LiveKitKeys, choice: Choice) -> tuple[LiveKit, Keeper |
         webhook_url=choice.webhook_url,
         verbose=choice.verbose,
     )
+    livekit.set_down("livekit-server is starting", "Try again in a moment.", starting=True)
     return livekit, ManagedServer(livekit, binary, wishes, choice.data_dir)
 
 

@@ -39,7 +39,6 @@ class ExternalServer:
 
     async def run(self) -> None:
         """Look after it until cancelled."""
-        self.livekit.set_down("livekit-server has not been asked yet", "Try again in a moment.", starting=True)
         known: bool | None = None
         while True:
             try:

@@ -51,9 +51,9 @@ class LiveKit:
 
     def require(self) -> str:
         """The http(s) URL of a server that is there. Raises Unavailable with what to do."""
-        if self.state is State.ABSENT or self.url is None:
+        if self.state is State.ABSENT:
             raise Unavailable("WebRTC needs livekit-server, and there is none", code="no_livekit", hint=self.hint)
-        if self.state is not State.READY:
+        if self.state is not State.READY or self.url is None:
             raise Unavailable(
                 self.problem or "livekit-server is starting", code="livekit_down", hint=self.hint, retry_after_s=2
             )

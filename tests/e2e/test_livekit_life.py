@@ -64,6 +64,7 @@ def gone(pid: int) -> bool:
 
 
 async def test_client_joins_a_room_through_our_port(server: Server) -> None:
+    assert "by a livekit-server of its own" in server.output
     async with server.socket(await join_path(server)) as socket:
         with trio.fail_after(10):
             message = await socket.get_message()
@@ -141,6 +142,7 @@ async def test_log_and_command_lines_hold_no_secret_of_livekit(server: Server) -
 
 async def test_server_without_livekit_says_what_to_do_and_is_well(tmp_path: Path) -> None:
     async with run_server(tmp_path) as server:
+        assert "streamhub livekit install" in server.output
         check = await livekit_check(server)
         assert check["ok"] is None
         answer = await server.request("GET", "/rtc/validate", token=None)
@@ -162,6 +164,7 @@ async def test_external_livekit_is_used_and_watched(server: Server, tmp_path: Pa
         await ready(second)
         assert (await livekit_check(second))["detail"] == "external, version 1.13.5"
         assert livekit_pids(second) == []
+        assert "by the livekit-server of STREAMHUB_LIVEKIT_URL" in second.output
         async with second.socket(await join_path(second)) as socket:
             with trio.fail_after(10):
                 await socket.get_message()
