@@ -275,6 +275,17 @@ async def test_livekit_when_away_for_long_then_its_streams_end(running: Scene) -
     assert running.story == ["+ann", "-ann", "+ann"]
 
 
+async def test_livekit_when_away_often_but_shortly_then_its_streams_never_end(running: Scene) -> None:
+    running.livekit.join("live-demo", person("ann", track()))
+    await periods()
+    for _ in range(4):
+        running.livekit.down = True
+        await periods(GIVE_UP_S / PERIOD_S / 2)
+        running.livekit.down = False
+        await periods()
+    assert running.story == ["+ann"]
+
+
 @pytest.mark.parametrize("failures", [1, 2, 3])
 async def test_disk_when_it_fails_then_the_next_look_makes_up_for_it(running: Scene, failures: int) -> None:
     running.livekit.join("live-demo", person("ann", track()), person("bob", track()))

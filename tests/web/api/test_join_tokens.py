@@ -9,7 +9,7 @@ import jwt
 import pytest
 
 from streamhub.errors import Unavailable
-from streamhub.livekit.tokens import JoinGrant, LiveKitKeys, mint_join_token
+from streamhub.livekit.tokens import VIEWER_ATTRIBUTE, JoinGrant, LiveKitKeys, mint_join_token
 from streamhub.model.clock import utc_now
 from streamhub.services.bundle import Services
 from streamhub.services.join_tokens import JoinRules
@@ -173,6 +173,8 @@ async def test_play_token_when_the_app_is_public_then_a_hidden_viewer_for_six_ho
     video = token["video"]
     assert (video["canPublish"], video["canSubscribe"], video["canPublishData"]) == (False, True, False)
     assert (video["hidden"], video["room"]) == (True, "live-demo")
+    # By this the viewer is found and put out when the app becomes private.
+    assert token["attributes"] == {VIEWER_ATTRIBUTE: "public"}
 
 
 async def test_play_token_when_private_then_only_with_a_token_and_never_longer_than_it(
@@ -190,11 +192,11 @@ async def test_play_token_when_private_then_only_with_a_token_and_never_longer_t
     for ttl_s, lives in ((3600, 300), (60, 60)):
         token = claims((await ask(ttl_s)).data["token"])
         assert token["exp"] - token["nbf"] == lives
+        assert "attributes" not in token
     # What it makes opens it again, and ends with the first one.
     first = (await ask(60)).data["token"]
     wall.now += timedelta(seconds=20)
     again = (await api("GET", f"{path}?token={first}", token="")).data["token"]
-    # mypy: the fixture returns Any
     assert jwt.decode(again, options={"verify_signature": False})["exp"] == claims(first)["exp"]
     assert (await ask(3600, room="live-other")).code == "play_token_invalid"
     assert (await ask(3600, can_subscribe=False)).code == "play_token_invalid"
