@@ -46,8 +46,10 @@ def check_fragment(text: str, mid: str) -> Fragment:
         if not sections and any(a.startswith("candidate:") for a in head):
             raise BadSdp("the fragment's candidates belong to no media section")
         return Fragment(value_of(every, "ice-ufrag"), None)
-    kept = [f"a={a}" for a in head if a.startswith(("ice-ufrag:", "ice-pwd:"))]
-    lines = [*kept, ours[0], *(f"a={a}" for a in ours[1])]
+    kept = [a for a in head if a.startswith(("ice-ufrag:", "ice-pwd:"))]
+    if not all(value_of([*kept, *ours[1]], name) for name in ("ice-ufrag", "ice-pwd")):
+        raise BadSdp("the fragment lacks ice-ufrag and ice-pwd (RFC 8840 §9)")
+    lines = [*(f"a={a}" for a in kept), ours[0], *(f"a={a}" for a in ours[1])]
     return Fragment(value_of(every, "ice-ufrag"), "\r\n".join(lines) + "\r\n")
 
 

@@ -43,7 +43,7 @@ async def publish(
 
 
 def fragment(ufrag: str = "fZ8K", section: str = AUDIO) -> bytes:
-    return f"a=ice-ufrag:{ufrag}\r\n{section}".encode()
+    return f"a=ice-ufrag:{ufrag}\r\na=ice-pwd:S9nGw0XcYQp4TzKd7LrJmB\r\n{section}".encode()
 
 
 @pytest.mark.parametrize("offer", [OBS_30, OBS_32_SIMULCAST])

@@ -13,10 +13,19 @@ import trio
 from tests.support.rtc import ROOT, RtcPeer
 
 
+class WhipPeer(RtcPeer):
+    """An encoder."""
+
+    async def give(self, **values: str) -> None:
+        """Send it what it waits for."""
+        assert self.process.stdin is not None
+        await self.process.stdin.send_all(json.dumps(values).encode() + b"\n")
+
+
 @asynccontextmanager
 async def whip_peer(
     url: str = "", key: str = "", *, video: str | None = "vp8", audio: bool = True, wait: bool = False
-) -> AsyncIterator[RtcPeer]:
+) -> AsyncIterator[WhipPeer]:
     """An encoder; at the end of the block it leaves without a word, or is killed."""
     process = await trio.lowlevel.open_process(
         [sys.executable, "-m", "tests.support.whip_peer"],
@@ -24,7 +33,7 @@ async def whip_peer(
         stdout=subprocess.PIPE,
         cwd=ROOT,
     )
-    peer = RtcPeer(process)
+    peer = WhipPeer(process)
     assert process.stdin is not None
     assert process.stdout is not None
     wants = {"url": url, "key": key, "video": video, "audio": audio, "wait": wait}

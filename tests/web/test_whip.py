@@ -93,7 +93,7 @@ async def test_patch_and_delete_then_the_session_is_used_and_over(api: Api, live
     key = (await made(api))["streamKey"]
     started = await post(api, key)
     path = "/" + started.headers["Location"]
-    body = f"a=ice-ufrag:fZ8K\r\n{AUDIO}".encode()
+    body = f"a=ice-ufrag:fZ8K\r\na=ice-pwd:S9nGw0XcYQp4TzKd7LrJmB\r\n{AUDIO}".encode()
     patch = await api("PATCH", path, body=body, headers={**TRICKLE, "If-Match": started.headers["ETag"]}, token=key)
     assert (patch.status, patch.body) == (204, b"")
     # The address of the session is a secret of its own: encoders that forget the key on DELETE still leave properly.
@@ -105,7 +105,7 @@ async def test_patch_and_delete_then_the_session_is_used_and_over(api: Api, live
 async def test_restart_and_missing_etag_then_their_own_statuses(api: Api, livekit: ScriptedLiveKit) -> None:
     key = (await made(api))["streamKey"]
     path = "/" + (await post(api, key)).headers["Location"]
-    body = f"a=ice-ufrag:NEW0\r\n{AUDIO}".encode()
+    body = f"a=ice-ufrag:NEW0\r\na=ice-pwd:S9nGw0XcYQp4TzKd7LrJmB\r\n{AUDIO}".encode()
     found = {
         match: (
             await api(

@@ -33,8 +33,8 @@ def test_fragment_when_credentials_stand_in_the_section_then_found_there() -> No
 
 
 def test_fragment_that_only_ends_the_candidates_then_passed() -> None:
-    text = "m=audio 9 UDP/TLS/RTP/SAVPF 0\na=mid:0\na=end-of-candidates\n"
-    assert check_fragment(text, "0").text == text.replace("\n", "\r\n")
+    text = HEAD + "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\na=end-of-candidates\r\n"
+    assert check_fragment(text.replace("\r\n", "\n"), "0").text == text
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,8 @@ def test_fragment_that_only_ends_the_candidates_then_passed() -> None:
         "v=0\r\n" + HEAD,
         "hello",
         HEAD + AUDIO + "c=IN IP4 0.0.0.0\r\n",
+        AUDIO,
+        HEAD.partition("\n")[0] + "\n" + AUDIO,
         HEAD + CANDIDATE + "\r\n",
         HEAD + AUDIO.replace(" typ host", ""),
         HEAD + AUDIO.replace("a=candidate:", "a=candidate "),
