@@ -87,7 +87,7 @@ async def test_frames_when_a_good_one_comes_between_then_four_and_four_are_forgi
         assert source(room).dropped["not_jpeg"] == 12
 
 
-async def test_frames_when_forty_come_at_once_then_fifteen_are_accepted() -> None:
+async def test_frames_when_forty_come_at_once_then_fifteen_are_accepted(jump_clock: trio.testing.MockClock) -> None:
     async with streaming() as (media, device, room):
         await device.binary(*(jpeg(n) for n in range(40)))
         await device.sync()

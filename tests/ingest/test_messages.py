@@ -39,7 +39,7 @@ def memory(media: Media) -> dict[str, object] | None:
     return json.loads(source.stats_json) if source.stats_json else None
 
 
-async def test_stats_when_sent_then_our_figures_override_the_device_s() -> None:
+async def test_stats_when_sent_then_our_figures_override_the_device_s(jump_clock: trio.testing.MockClock) -> None:
     with trio.fail_after(10):
         async with serve_media() as media, camera(media) as device:
             await device.binary(*[jpeg()] * 17)
