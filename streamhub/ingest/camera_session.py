@@ -93,6 +93,7 @@ class CameraConnection:
 
     async def _take(self, data: bytes) -> None:
         newest: bytes | None = None
+        texts: list[bytes] = []
         for opcode, message in self.socket.receive(data):
             if opcode is Opcode.BINARY:
                 now = trio.current_time()
@@ -108,13 +109,15 @@ class CameraConnection:
                 else:
                     self._dropped(verdict)
             elif opcode is Opcode.TEXT:
-                self._stats(message)
+                texts.append(message)
             else:
                 self._missed_pongs = 0
             if self.session.order is not None:
                 break
         if newest is not None:
             await self.room.publish(self.session, newest)
+        for text in texts:  # after the picture: it does not wait for them, and they count it
+            self._stats(text)
 
     def _count_drop(self, reason: str) -> None:
         self.session.drop(reason)

@@ -42,7 +42,7 @@ def memory(media: Media) -> dict[str, object] | None:
 async def test_stats_when_sent_then_our_figures_override_the_device_s(jump_clock: trio.testing.MockClock) -> None:
     with trio.fail_after(10):
         async with serve_media() as media, camera(media) as device:
-            await device.binary(*[jpeg()] * 17)
+            await device.binary(*[jpeg()] * 17)  # in one read with the stats, or in two: it must not matter
             await device.stats(rssi=-61, live=False, framesReceived=-1, framesDroppedFps="x", viewers=99, ts=0, type2=1)
             await device.sync()
             stats = memory(media)
@@ -97,6 +97,16 @@ async def test_stats_when_the_camera_leaves_then_its_last_are_written_before_the
             await ended(media, "closed")
             assert written(media) == [2]
             assert [type(e) for e in media.events[-2:]] == [StatsReported, StreamEnded]
+
+
+async def test_stats_when_they_come_in_one_read_with_a_picture_then_they_count_it() -> None:
+    with trio.fail_after(10):
+        async with serve_media() as media, camera(media) as device:
+            await device.send(frame(BINARY, jpeg()), frame(TEXT, b'{"type":"stats"}'))
+            await device.sync()
+            stats = memory(media)
+            assert stats is not None
+            assert stats["framesReceived"] == 1
 
 
 async def test_stats_when_the_database_hangs_then_the_picture_goes_on(jump_clock: trio.testing.MockClock) -> None:
