@@ -117,7 +117,9 @@ async def test_livekit_when_killed_then_tokens_say_503_until_it_is_back(server: 
     os.kill(child, signal.SIGKILL)
 
     async def told() -> bool:
-        return (await server.request("GET", "/rtc/validate", token=None)).status == 503
+        answer = await server.request("GET", "/rtc/validate", token=None)
+        # At first it may only be found unreachable; from this code on its end is known.
+        return answer.status == 503 and answer.json()["code"] == "livekit_down"
 
     await eventually(told)
     assert (await server.request("GET", "/api/v1/health", token=None)).status == 200
