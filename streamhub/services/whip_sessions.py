@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import attrs
 import trio
@@ -122,12 +122,11 @@ class WhipSessions:
                     nursery.start_soon(ask, room)
         return {s.ingress_id: found[s.room].get(s.sid) for s in wanted if s.room in found}
 
-    async def run(self, *, report: Callable[[str], None] = lambda _: None) -> None:
+    async def run(self) -> None:
         """Tidy up every two seconds until cancelled; a failing disk is logged and tried again."""
         while True:
             try:
-                for ingress_id in await self.tidy():
-                    report(ingress_id)
+                await self.tidy()
             except StoreError as exc:
                 log.warning("cannot look after WHIP sessions", error=exc.message, hint=exc.hint)
             await trio.sleep(PERIOD_S)

@@ -23,14 +23,16 @@ async def test_answers_and_logs_when_everything_is_called_then_no_secret_in_them
     key = await api("POST", "/apps/live/ws-ingest", json={"room": "front"})
     rotated = await api("POST", f"/apps/live/ws-ingest/{key.data['id']}/rotate")
     own = await api("POST", "/apps/live/ws-ingest", json={"room": "own", "streamKey": "wsk_" + "burnt-in-" * 4})
+    ingress = await api("POST", "/apps/live/ingress", json={"inputType": "whip", "room": "obs"})
+    changed = await api("POST", f"/apps/live/ingress/{ingress.data['ingressId']}/rotate")
     token = await api("POST", "/tokens", json={"name": "t", "scope": "global"})
     patched = await api("PATCH", "/apps/live", json={"callbackSecret": CALLBACK_SECRET})
-    for reply in (key, rotated, own):
+    for reply in (key, rotated, own, ingress, changed):
         secrets.add(reply.data["streamKey"])
     secrets.add(token.data["token"])
-    for reply in (key, rotated, own, token):
+    for reply in (key, rotated, own, token, ingress, changed):
         assert reply.headers["Cache-Control"] == "no-store"
-    assert len(secrets) == 7
+    assert len(secrets) == 9
 
     answers = {"patched": patched.body}
     for route, ask_for in ASKS.items():
@@ -44,6 +46,8 @@ async def test_answers_and_logs_when_everything_is_called_then_no_secret_in_them
         "key again": await api("POST", "/apps/live/ws-ingest", json={"room": "x", "streamKey": own.data["streamKey"]}),
         "bad key": await api("POST", "/apps/live/ws-ingest", json={"room": "x", "streamKey": f"{admin_token}!"}),
         "bad secret": await api("PATCH", "/apps/live", json={"callbackSecret": CALLBACK_SECRET * 20}),
+        "unknown stream key": await api("POST", f"//whip/{changed.data['streamKey']}x", body=b"v=0"),
+        "stream key without livekit": await api("POST", f"//whip/{changed.data['streamKey']}", body=b"v=0"),
         "unknown token": await api("GET", "/apps", token=admin_token + "x"),
         "a key is no token": await api("GET", "/apps", token=own.data["streamKey"]),
         "bad json": await api(
@@ -80,3 +84,16 @@ async def test_unexpected_error_when_it_holds_a_secret_then_neither_answer_nor_l
     assert number in lines
     assert "RuntimeError" in lines
     assert admin_token not in lines
+
+
+async def test_unexpected_error_at_whip_when_the_key_is_in_the_path_then_the_log_does_not_show_it(
+    api: Api, services: Services, logged: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise RuntimeError("no idea")
+
+    monkeypatch.setattr(type(services.whip), "publish", fail)
+    assert (await api("POST", "//whip/a-key-of-ones-own-without-form", body=b"v=0")).status == 500
+    lines = logged()
+    assert "RuntimeError" in lines
+    assert "of-ones-own" not in lines
