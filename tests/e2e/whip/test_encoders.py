@@ -90,3 +90,24 @@ async def test_offer_as_obs_writes_it_then_livekit_takes_all_of_it(hub: Server, 
     assert answer.body.count(b"a=recvonly") == 2
     await ingress_state(hub, made["ingressId"], "buffering", 1)
     assert (await hub.request("DELETE", answer.headers["location"], token=made["streamKey"])).status == 200
+
+
+async def test_twenty_encoders_at_once_then_every_one_has_its_session(hub: Server) -> None:
+    made = [await make_ingress(hub, f"room{n % 5}") for n in range(20)]
+    locations: dict[str, str] = {}
+
+    async def start(key: str) -> None:
+        posted = {"Content-Type": "application/sdp"}
+        answer = await hub.request("POST", "/whip", token=key, raw=OBS_30.encode(), headers=posted)
+        assert answer.status == 201, answer.body
+        locations[key] = answer.headers["location"]
+
+    async with trio.open_nursery() as nursery:
+        for one in made:
+            nursery.start_soon(start, one["streamKey"])
+    rows = (await hub.request("GET", "/api/v1/apps/live/ingress")).data
+    assert [row["status"] for row in rows] == ["buffering"] * 20
+    for key, location in locations.items():
+        assert (await hub.request("DELETE", location, token=key)).status == 200
+    rows = (await hub.request("GET", "/api/v1/apps/live/ingress")).data
+    assert [row["status"] for row in rows] == ["inactive"] * 20
