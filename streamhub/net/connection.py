@@ -14,15 +14,15 @@ from streamhub.net.peers import Header, Peer
 USER_TIMEOUT_MS = 30_000
 
 
-class Guarded(trio.abc.HalfCloseableStream):
-    """A plain connection as Hypercorn sees it: bytes read before come first, and every write has a deadline.
+class _Guard(trio.abc.Stream):
+    """A connection as Hypercorn sees it: bytes read before come first, and every write has a deadline.
 
     Hypercorn shields its sends from cancellation; without the deadline one stalled client would outlive shutdown.
     """
 
-    def __init__(self, stream: trio.SocketStream, prefix: bytes, write_timeout_s: float) -> None:
-        self.inner = stream
-        self.socket: Any = stream.socket
+    inner: trio.abc.Stream
+
+    def __init__(self, prefix: bytes, write_timeout_s: float) -> None:
         self._prefix = prefix
         self._write_timeout_s = write_timeout_s
 
@@ -34,56 +34,44 @@ class Guarded(trio.abc.HalfCloseableStream):
         return bytes(await self.inner.receive_some(max_bytes))
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await _send_within(self.inner, data, self._write_timeout_s)
+        with trio.move_on_after(self._write_timeout_s) as scope:
+            await self.inner.send_all(data)
+        if scope.cancelled_caught:
+            await trio.aclose_forcefully(self.inner)
+            raise trio.BrokenResourceError("write timed out")
 
     async def wait_send_all_might_not_block(self) -> None:
         await self.inner.wait_send_all_might_not_block()
-
-    async def send_eof(self) -> None:
-        await self.inner.send_eof()
 
     async def aclose(self) -> None:
         await self.inner.aclose()
 
 
-class GuardedTLS(trio.abc.Stream):
+class Guarded(_Guard, trio.abc.HalfCloseableStream):
+    """A guarded plain connection."""
+
+    def __init__(self, stream: trio.SocketStream, prefix: bytes, write_timeout_s: float) -> None:
+        super().__init__(prefix, write_timeout_s)
+        self.inner: trio.SocketStream = stream
+        self.socket: Any = stream.socket
+
+    async def send_eof(self) -> None:
+        await self.inner.send_eof()
+
+
+class GuardedTLS(_Guard):
     """The same over TLS. Hypercorn tells TLS by these three names; only the handshake makes the protocol known."""
 
     def __init__(self, stream: trio.SSLStream[trio.SocketStream], prefix: bytes, write_timeout_s: float) -> None:
-        self.inner = stream
+        super().__init__(prefix, write_timeout_s)
+        self.inner: trio.SSLStream[trio.SocketStream] = stream
         self.transport_stream = stream.transport_stream
-        self._prefix = prefix
-        self._write_timeout_s = write_timeout_s
 
     async def do_handshake(self) -> None:
         await self.inner.do_handshake()
 
     def selected_alpn_protocol(self) -> str:
         return "http/1.1"  # the only one we offer
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        if self._prefix:
-            data, self._prefix = self._prefix, b""
-            await trio.lowlevel.checkpoint()
-            return data
-        return bytes(await self.inner.receive_some(max_bytes))
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await _send_within(self.inner, data, self._write_timeout_s)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self.inner.wait_send_all_might_not_block()
-
-    async def aclose(self) -> None:
-        await self.inner.aclose()
-
-
-async def _send_within(stream: trio.abc.SendStream, data: bytes | bytearray | memoryview, seconds: float) -> None:
-    with trio.move_on_after(seconds) as scope:
-        await stream.send_all(data)
-    if scope.cancelled_caught:
-        await trio.aclose_forcefully(stream)
-        raise trio.BrokenResourceError("write timed out")
 
 
 @attrs.define(eq=False)
