@@ -9,7 +9,7 @@ from __future__ import annotations
 import resource
 import ssl
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
@@ -42,7 +42,7 @@ from streamhub.playback.placeholder import Placeholders
 from streamhub.playback.requests import Playback
 from streamhub.rooms.backoff import run_supervised
 from streamhub.rooms.hub import Hub
-from streamhub.services.bootstrap import DATABASE, Prepared, make_data_dir, prepare
+from streamhub.services.bootstrap import DATABASE, Prepared, make_data_dir, only_server, prepare
 from streamhub.services.bundle import Services, build_services
 from streamhub.services.join_tokens import JoinRules
 from streamhub.services.ledger import Ledger
@@ -99,6 +99,7 @@ async def serve(
     await trio.to_thread.run_sync(make_data_dir, settings.data_dir)
     async with (
         open_listeners(binds) as (listeners, addresses),
+        _alone(settings.data_dir) as tell_commands,
         # The managed LiveKit reports here, whatever the public listeners are (TLS, a Unix socket).
         open_listeners([Bind("127.0.0.1", 0)]) as (hooks, (hook_address,)),
         open_store(settings.data_dir / DATABASE) as store,
@@ -154,6 +155,7 @@ async def serve(
             if keeper is not None:
                 root.start_soon(run_supervised, keeper.run, partial(report_end, livekit), name="livekit")
             await root.start(front.serve, listeners)
+            tell_commands(base.http)
             task_status.started(Running(addresses, base, settings.data_dir, lan, demo, livekit, prepared.admin_token))
             if demo is not None:
                 root.start_soon(run_demo, services, addresses, tls is not None)
@@ -176,6 +178,12 @@ async def drain(
         both.start_soon(front.stop, CONNECTIONS_GRACE_S)
         both.start_soon(hook.stop, CONNECTIONS_GRACE_S)
     await ledger.drain()
+
+
+@asynccontextmanager
+async def _alone(data_dir: Path) -> AsyncIterator[Callable[[str], None]]:
+    with only_server(data_dir) as tell:
+        yield tell
 
 
 def _services(

@@ -88,6 +88,7 @@ def _url(*schemes: str) -> Callable[[str], str]:
             raise ValueError(f"expected {' or '.join(f'{s}://host' for s in schemes)}, without user, query or fragment")
         if parts.path not in ("", "/") and "rtmp" not in parts.scheme:
             raise ValueError("expected no path: StreamHub answers at the root of its host")
+        _ = parts.port  # raises ValueError for an impossible one
         return text.rstrip("/")
 
     return check

@@ -18,7 +18,7 @@ _COLUMNS = {"room": "room", "key": "streamKey", "streamkey": "streamKey", "ident
 
 def read_names(path: Path) -> list[str]:
     """The rooms of a file, one a line; empty lines and what follows '#' do not count. Raises BadRequest."""
-    lines = (line.partition("#")[0].strip() for line in _read(path).splitlines())
+    lines = (line.partition("#")[0].strip() for line in _read(path).lstrip("\ufeff").splitlines())
     rooms = [line for line in lines if line]
     if not rooms:
         raise BadRequest(f"{path} names no room", hint="Write one room a line.")

@@ -19,7 +19,7 @@ from streamhub.model.clock import utc_now
 from streamhub.model.streams import StreamEvent
 from streamhub.model.urls import Base
 from streamhub.net.addresses import bracketed, is_any_host, lan_address
-from streamhub.services.bootstrap import DATABASE, first_run, make_data_dir
+from streamhub.services.bootstrap import DATABASE, first_run, make_data_dir, running_base
 from streamhub.services.bundle import Services, build_services
 from streamhub.services.fields import Page, Paging
 from streamhub.services.live import NoRooms
@@ -85,6 +85,9 @@ def work(folder: Folder, action: Callable[[Services], Awaitable[T]], *, create: 
     data_dir = folder.settings.data_dir
     if create:
         make_data_dir(data_dir)
+        if not (data_dir / DATABASE).is_file():
+            # To a newcomer what he wants; to somebody in the wrong folder the reason why nothing fits later.
+            click.echo(f"making a new data folder in {data_dir.absolute()} (--data-dir names another)", err=True)
     elif not (data_dir / DATABASE).is_file():
         raise StoreError(
             f"there is no StreamHub data in {data_dir.absolute()}",
@@ -122,9 +125,10 @@ async def all_pages(fetch: Callable[[Paging], Awaitable[Page[T]]]) -> list[T]:
 
 
 def public_base(settings: Settings) -> Base:
-    """The base of the URLs we print: the public URL, else the first address the server listens on."""
-    if settings.public_url is not None:
-        scheme, _, host = settings.public_url.partition("://")
+    """The base of the URLs we print: the public URL, else the running server's, else of where it would listen."""
+    known = settings.public_url or running_base(settings.data_dir)
+    if known is not None:
+        scheme, _, host = known.partition("://")
         return Base(scheme, host)
     scheme = "https" if settings.tls_cert is not None else "http"
     bind = next((b for b in settings.http_bind if not b.path), None)

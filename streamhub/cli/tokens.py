@@ -72,7 +72,7 @@ def create_token(
     expires_at: str | None,
     days: int | None,
 ) -> None:
-    """Make a token; it is shown this once. '--name admin' replaces a lost admin token."""
+    """Make a token; it is shown this once. So a lost admin token is made good; revoke the lost one."""
     if expires_at is not None and days is not None:
         raise click.UsageError("--expires-at and --days exclude each other")
     if days is not None:

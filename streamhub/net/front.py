@@ -11,6 +11,7 @@ Relies on names of hypercorn 0.18 that are not public: ``TCPServer._read_data/_c
 from __future__ import annotations
 
 import errno
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
@@ -179,7 +180,7 @@ class Front:
         """Serve one connection; True if a door keeps it."""
         tune(stream.socket)
         tls: trio.SSLStream[trio.SocketStream] | None = None
-        if self.tls is not None:
+        if self.tls is not None and stream.socket.family != socket.AF_UNIX:  # a proxy's plain side
             tls = trio.SSLStream(stream, self.tls, server_side=True, https_compatible=True)
             with trio.fail_after(TLS_HANDSHAKE_S):
                 await tls.do_handshake()
@@ -215,7 +216,9 @@ class Front:
             target=request.target,
             stream=stream,
             rest=claim.rest,
-            peer=self.peers.resolve(name[0] if isinstance(name, tuple) else None, headers, tls=self.tls is not None),
+            peer=self.peers.resolve(
+                name[0] if isinstance(name, tuple) else None, headers, tls=isinstance(stream, trio.SSLStream)
+            ),
             http_version=request.http_version,
         )
 

@@ -60,6 +60,8 @@ def open_unix(path: str, *, setting: str) -> tuple[trio.SocketListener, Address]
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.bind(path)
+        # As with a loopback port, every user of this machine may connect; its folder can be closed to them.
+        Path(path).chmod(0o666)
         sock.listen(BACKLOG)
         sock.setblocking(False)
     except OSError as exc:

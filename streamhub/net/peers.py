@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from streamhub.model.urls import Base
-from streamhub.net.addresses import bracketed, is_loopback_host, split_host
+from streamhub.net.addresses import bracketed, is_any_host, is_loopback_host, split_host
 
 Header = tuple[bytes, bytes]
 
@@ -67,7 +67,7 @@ class Peers:
         parts = split_host(host)
         if parts is None:
             return self.own
-        if self.reachable and is_loopback_host(parts[0]):
+        if self.reachable and (is_loopback_host(parts[0]) or is_any_host(parts[0])):
             own = split_host(self.own.host)
             port = parts[1] if parts[1] is not None else (own[1] if own else None)
             host = bracketed(self.reachable) + (f":{port}" if port is not None else "")

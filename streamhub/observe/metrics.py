@@ -13,6 +13,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
@@ -33,6 +34,7 @@ class Metrics:
         # A "_created" twin of every series tells nobody anything.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
         labels = ["method", "route", "status"]
         self._requests = Counter("streamhub_http_requests", "HTTP requests answered.", labels, registry=self.registry)
         self._seconds = Histogram(

@@ -71,7 +71,11 @@ class FrameDoor:
         state = room.state if room else State.OFFLINE
         with deadline():
             since = room.liveness.since if room else await self.last_seen(key)
-            jpeg = await self.placeholder(key, state, since, None)
+            # Live, but older than asked for: the picture says since when there is none.
+            shown = State.STALE if state is State.LIVE else state
+            if room is not None and shown is not state and room.session is not None:
+                since = room.session.last_frame_at
+            jpeg = await self.placeholder(key, shown, since, None)
         head = format_head(
             503,
             [

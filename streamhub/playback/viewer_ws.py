@@ -108,7 +108,7 @@ class ViewerDoor:
             return talk
 
         async def farewell(viewer: Viewer, wire: DoorWire) -> None:
-            if viewer.end_reason == "expired":
+            if viewer.end_reason in ("expired", "withdrawn"):  # access ended: ask again, and be told why not
                 socket.text(viewer_refusal(*_EXPIRED))
                 socket.close(*_EXPIRED)
             socket.close(1012 if viewer.end_reason == "dismissed" else 1000)

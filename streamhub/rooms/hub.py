@@ -184,7 +184,7 @@ class Hub:
         for room in self._rooms.values():
             if room.key.app == app:
                 for viewer in list(room.viewers):
-                    viewer.dismiss()
+                    viewer.dismiss("withdrawn")
 
     async def shutdown(self, grace_s: float) -> None:
         """Refuse new leases, ask every source to leave, and close every room after ``grace_s`` at the latest."""

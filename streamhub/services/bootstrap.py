@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -26,6 +29,7 @@ from streamhub.store import tokens as token_rows
 from streamhub.store.db import Database, Store
 
 DATABASE = "streamhub.db"
+LOCK_FILE = "server.lock"
 ADMIN_TOKEN_FILE = "admin-token"  # noqa: S105 - a file name
 FIRST_APP = NewApp(name="live", display_name="Live")
 _SECRET_PURPOSE = "livekit_api_secret"  # noqa: S105 - what a sealed value is bound to
@@ -53,6 +57,45 @@ def make_data_dir(path: Path) -> None:
             code="data_folder_unusable",
             hint="Name another with --data-dir, or give yourself the right to write there.",
         ) from None
+
+
+@contextmanager
+def only_server(data_dir: Path) -> Iterator[Callable[[str], None]]:
+    """This process is the only server of the data folder for the time of the block. Raises StoreError.
+
+    Gives a function that tells commands beside the server the base of its URLs (``running_base``). The kernel frees the
+    lock with the process, however it ends; commands do not need it.
+    """
+    with (data_dir / LOCK_FILE).open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StoreError(
+                f"another server uses the data folder {data_dir}",
+                code="data_folder_in_use",
+                hint="Stop it first, or give this one a folder of its own with --data-dir.",
+            ) from None
+
+        def tell(base: str) -> None:
+            file.truncate(0)
+            file.write(base)
+            file.flush()
+
+        tell("")
+        yield tell
+
+
+def running_base(data_dir: Path) -> str | None:
+    """The base of the URLs of the server that runs on this data folder; None if none does."""
+    try:
+        with (data_dir / LOCK_FILE).open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return file.read() or None
+    except OSError:
+        pass
+    return None
 
 
 async def prepare(
@@ -142,7 +185,11 @@ def _livekit_keys(db: Database, box: SecretBox) -> LiveKitKeys:
     """LiveKit's keys, made once; the secret is stored sealed."""
     key, sealed = meta.get(db, "livekit_api_key"), meta.get(db, _SECRET_PURPOSE)
     if key is not None and sealed is not None:
-        return LiveKitKeys(key, box.open(base64.b64decode(sealed), _SECRET_PURPOSE))
+        try:
+            return LiveKitKeys(key, box.open(base64.b64decode(sealed), _SECRET_PURPOSE))
+        except StoreError as exc:
+            # Join tokens made before end; everything else goes on.
+            log.warning("making new LiveKit keys", reason=exc.message, hint=exc.hint)
     keys = LiveKitKeys(f"API{secrets.token_hex(6)}", secrets.token_urlsafe(32))
     meta.put(db, "livekit_api_key", keys.api_key)
     meta.put(db, _SECRET_PURPOSE, base64.b64encode(box.seal(keys.api_secret, _SECRET_PURPOSE)).decode())

@@ -94,6 +94,10 @@ class Streams:
         return sorted(keys, key=str)
 
     async def _row(self, app: App, stream_id: str) -> StreamRow:
+        if stream_id.isdecimal() and len(stream_id) <= 18:  # the row's own id
+            row = await self.store.read(rows.by_id, app.id, int(stream_id))
+            if row is not None:
+                return row
         room, slash, identity = stream_id.partition("/")
         for spelled in (stream_id, f"{app.room(room).room}{slash}{identity}"):
             row = await self.store.read(rows.by_stream_id, app.id, spelled)

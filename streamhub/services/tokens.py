@@ -121,12 +121,18 @@ class Tokens:
         return from_row(await self.store.write(_revoke, token_id, self.now(), last_too))
 
 
+# Far enough for anybody, and never beyond what a date can hold in another zone.
+LATEST_YEAR = 9000
+
+
 def add_token(db: Database, new: NewToken, secret: str, at: datetime) -> TokenRow:
     """Add a token in the caller's transaction. Raises Invalid naming every bad field, Conflict for a known secret."""
     problems = _network_problems(new.allowed_ips)
     app_id = _app_of(db, new, problems)
     if new.expires_at is not None and new.expires_at <= at:
         problems.append(FieldProblem("expiresAt", "expected a moment in the future"))
+    if new.expires_at is not None and new.expires_at.year > LATEST_YEAR:
+        problems.append(FieldProblem("expiresAt", f"expected a moment before the year {LATEST_YEAR + 1}"))
     if problems:
         raise Invalid(
             "the token cannot be made: " + "; ".join(f"{p.path}: {p.message}" for p in problems), fields=problems

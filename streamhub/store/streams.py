@@ -76,6 +76,12 @@ def by_stream_id(db: Database, app_id: int, stream_id: str) -> StreamRow | None:
     return None if found is None else _row(found)
 
 
+def by_id(db: Database, app_id: int, row_id: int) -> StreamRow | None:
+    """The stream with that row id, if it is the app's."""
+    found = db.execute(f"SELECT {_COLUMNS} FROM streams WHERE app_id = ? AND id = ?", [app_id, row_id]).fetchone()
+    return None if found is None else _row(found)
+
+
 def active_page(db: Database, app_id: int, limit: int, offset: int) -> tuple[list[StreamRow], int]:
     """A page of the app's active streams, newest start first, and how many there are."""
     total = count_active(db, app_id)

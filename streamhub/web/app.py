@@ -74,6 +74,11 @@ def _add_headers(app: QuartTrio, deps: Deps) -> None:
         route = template(rule.rule).replace("{", ":").replace("}", "") if rule else "(none)"
         seconds = deps.monotonic() - getattr(g, "started", deps.monotonic())
         deps.metrics.http_observe(_method(), route, answer.status_code, seconds)
+        if answer.status_code >= 500:
+            deps.metrics.errors.labels("http", str(answer.status_code)).inc()
+        if answer.status_code == 204:
+            # RFC 9110 §8.6: no Content-Length where there can be no content.
+            del headers["Content-Length"], headers["Content-Type"]
         return answer
 
 

@@ -64,8 +64,8 @@ async def authenticate(access: Access) -> Principal:
 
 
 def is_metrics_token(expected: str | None) -> bool:
-    """Whether the caller showed the metrics token of the settings."""
-    token = bearer()
+    """Whether the caller showed the metrics token of the settings, as Bearer or ``?token=``."""
+    token = bearer() or request.args.get("token")
     return (
         expected is not None
         and token is not None

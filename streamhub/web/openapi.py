@@ -85,7 +85,7 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
         "tags": [_tag(route)],
         "parameters": _parameters(route, schemas),
         "responses": {str(route.status): _success(route, schemas)},
-        "security": [] if route.auth.public else [{"token": []}],
+        "security": _security(route),
     }
     if route.body is not None:
         content = {"application/json": {"schema": schema_of(route.body, schemas)}}
@@ -95,6 +95,14 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
             content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
             operation["responses"][str(status)] = {"description": _ERROR_WORDS[status], "content": content}
     return operation
+
+
+def _security(route: Route) -> list[dict[str, list[str]]]:
+    if not route.auth.public:
+        return [{"token": []}]
+    if route.path.endswith("/metrics"):
+        return [{"token": []}]  # its own token, or an API token
+    return [{}, {"token": []}] if route.path.endswith("/health") else []
 
 
 def _tag(route: Route) -> str:

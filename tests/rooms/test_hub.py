@@ -269,7 +269,7 @@ async def test_end_app_when_it_has_sources_and_viewers_then_all_of_them_leave_an
         await hub.end_app(AppName("live"), APP_DELETED)
         assert one.order is APP_DELETED
         assert one.ended.is_set()
-        assert mine.viewer.end_reason == "dismissed"
+        assert mine.viewer.end_reason == "withdrawn"
         assert two.order is None
         assert theirs.viewer.end_reason == "left"
         nursery.cancel_scope.cancel()

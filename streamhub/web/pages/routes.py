@@ -37,7 +37,10 @@ def blueprint(pages: PagesDeps) -> Blueprint:
         found = await pages.find_room(app, room)
         if found is None:
             return await _page(assets, "not_found.html", status=404, app=app, room=room)
-        return await _player(assets, "play.html", found, room, EmbedOptions())
+        # The contract's pages may be framed by anybody; nobody is logged in here, so there is no click to steal.
+        return await _player(
+            assets, "play.html", found, room, EmbedOptions(), ancestors=ANYBODY if found.public else OURSELVES
+        )
 
     @bp.get("/embed/<app>/<room>", strict_slashes=False)
     async def embed(app: str, room: str) -> Response:

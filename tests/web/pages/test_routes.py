@@ -68,11 +68,12 @@ async def test_every_page_has_a_policy_without_inline_anything(client, path):
         ("/embed/live/cam1", "* file:"),
         ("/embed/nope/cam1", "* file:"),
         ("/embed/backyard/cam1", "'self'"),
-        ("/play/live/cam1", "'self'"),
+        ("/play/live/cam1", "* file:"),
+        ("/play/backyard/cam1", "'self'"),
         ("/", "'self'"),
     ],
 )
-async def test_only_public_embeds_may_be_framed_by_others(client, path, ancestors):
+async def test_only_public_players_may_be_framed_by_others(client, path, ancestors):
     assert directives(await client.get(path))["frame-ancestors"] == ancestors
 
 
