@@ -6,13 +6,15 @@ import json
 import os
 import signal
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 import h11
 import trio
+from trio_websocket import ConnectionClosed
 
 from tests.support.media import jpeg
-from tests.support.server import Server, exchange, run_server
+from tests.support.server import PROGRAM, Server, clean_env, exchange, run_server
 from tests.support.waiting import eventually
 
 
@@ -184,3 +186,51 @@ async def test_front_page_lists_live_rooms_of_apps_with_a_public_wall_only(serve
         assert (await server.request("PATCH", "/api/v1/apps/live", wall)).status == 200
         after = (await server.request("GET", "/", token=None)).body.decode()
         assert "Watch now" in after
+
+
+async def test_second_server_on_the_same_folder_is_refused_and_the_first_keeps_its_rows(
+    server: Server, tmp_path: Path
+) -> None:
+    async with server.camera("cam1"):
+        other = Server(server.data_dir, {}, (), tmp_path / "other.log")
+        try:
+            await other.start()
+        except AssertionError:
+            assert other.process is not None
+            assert await other.process.wait() == 2
+        assert "another server uses the data folder" in other.log()
+        streams = (await server.request("GET", "/api/v1/apps/live/streams")).data
+        assert [s["status"] for s in streams] == ["active"]
+
+
+async def test_keys_made_beside_a_lan_server_carry_its_address(tmp_path: Path) -> None:
+    async with run_server(tmp_path, "--lan") as server:
+        made = await trio.run_process(
+            [*PROGRAM, "keys", "create", "cam1", "--json", "--data-dir", str(server.data_dir)],
+            capture_stdout=True,
+            env=clean_env(),
+        )
+        url = json.loads(made.stdout)[0]["wsUrl"]
+        assert f":{server.port}/ingest/ws" in url
+        assert "127.0.0.1" not in url
+
+
+async def test_stream_is_found_and_deleted_by_its_row_id(server: Server) -> None:
+    async with server.camera("cam1"):
+        row = (await server.request("GET", "/api/v1/apps/live/streams")).data[0]
+        found = (await server.request("GET", f"/api/v1/apps/live/streams/{row['id']}")).data
+        assert found["streamId"] == row["streamId"]
+        assert (await server.request("DELETE", f"/api/v1/apps/live/streams/{row['id']}")).status == 204
+        assert (await server.request("GET", "/api/v1/apps/live/streams")).data == []
+
+
+async def test_viewer_whose_app_becomes_private_is_told_so(server: Server) -> None:
+    async with server.camera("cam1"), server.socket("/live/ws?app=live&room=cam1") as viewer:
+        assert json.loads(await viewer.get_message())["state"] == "live"
+        closed = {"features": {"publicPlayback": False}}
+        assert (await server.request("PATCH", "/api/v1/apps/live", closed)).status == 200
+        with suppress(ConnectionClosed):
+            while True:
+                await viewer.get_message()
+        assert viewer.closed is not None
+        assert viewer.closed.code == 4401

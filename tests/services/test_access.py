@@ -8,6 +8,7 @@ import pytest
 from streamhub.errors import NotFound, Unauthorized
 from streamhub.model.access import CameraGrant, CameraHello, Refusal, Right, Scope
 from streamhub.model.names import AppName, RoomKey, RoomName
+from streamhub.services.access import _allowed
 from streamhub.services.apps import AppPatch
 from streamhub.services.bundle import Services
 from streamhub.services.features import FeaturesPatch, WsIngestPatch
@@ -181,3 +182,9 @@ async def test_authenticate_when_addresses_are_limited_then_only_from_them(
         with pytest.raises(Unauthorized) as caught:
             await services.access.authenticate(secret, ip)
         assert caught.value.code == "token_wrong_address"
+
+
+def test_allowed_when_the_network_is_written_as_mapped_then_it_means_ipv4() -> None:
+    assert _allowed("10.2.3.4", ("::ffff:10.0.0.0/104",))
+    assert not _allowed("11.2.3.4", ("::ffff:10.0.0.0/104",))
+    assert _allowed("2001:db8::1", ("2001:db8::/32",))
