@@ -298,10 +298,7 @@ def _livekit_keys(settings: Settings) -> LiveKitKeys | None:
 
 
 def _public_base(settings: Settings) -> Base | None:
-    if settings.public_url is None:
-        return None
-    scheme, _, host = settings.public_url.partition("://")
-    return Base(scheme, host)
+    return None if settings.public_url is None else Base.of(settings.public_url)
 
 
 def _own_base(settings: Settings, addresses: Sequence[Address], tls: bool, lan: str | None) -> Base:

@@ -128,8 +128,7 @@ def public_base(settings: Settings) -> Base:
     """The base of the URLs we print: the public URL, else the running server's, else of where it would listen."""
     known = settings.public_url or running_base(settings.data_dir)
     if known is not None:
-        scheme, _, host = known.partition("://")
-        return Base(scheme, host)
+        return Base.of(known)
     scheme = "https" if settings.tls_cert is not None else "http"
     bind = next((b for b in settings.http_bind if not b.path), None)
     if bind is None:

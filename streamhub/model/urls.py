@@ -16,6 +16,12 @@ class Base:
     scheme: str
     host: str
 
+    @classmethod
+    def of(cls, url: str) -> Base:
+        """The base in ``https://host[:port]`` (checked by whoever took it in)."""
+        scheme, _, host = url.partition("://")
+        return cls(scheme, host)
+
     @property
     def http(self) -> str:
         """The base of pages and REST, without a slash at the end."""

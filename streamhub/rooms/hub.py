@@ -16,7 +16,7 @@ from streamhub.errors import StoreError, Unavailable
 from streamhub.model.clock import WallClock, utc_now
 from streamhub.model.liveness import Liveness
 from streamhub.model.names import AppName, RoomKey
-from streamhub.model.streams import SERVER_STOPPING, EndOrder, RoomStatus, State
+from streamhub.model.streams import SERVER_STOPPING, EndOrder, RoomStatus
 from streamhub.observe.log import get_logger
 from streamhub.rooms.room import Emit, MakePlaceholder, Room
 
@@ -200,10 +200,3 @@ class Hub:
                 await room.closed.wait()
         if self._nursery is not None:
             self._nursery.cancel_scope.cancel()
-
-    def counts_by_state(self) -> dict[State, int]:
-        """How many rooms in memory are in each state."""
-        counts: dict[State, int] = {}
-        for room in self._rooms.values():
-            counts[room.state] = counts.get(room.state, 0) + 1
-        return counts
