@@ -7,6 +7,10 @@ from pathlib import Path
 
 import attrs
 
+from streamhub.observe.log import get_logger
+
+log = get_logger("pages")
+
 STATIC_DIR = Path(__file__).resolve().parent.parent / "static"
 CONTENT_TYPES = {
     ".js": "text/javascript; charset=utf-8",
@@ -14,8 +18,13 @@ CONTENT_TYPES = {
     ".svg": "image/svg+xml; charset=utf-8",
     ".png": "image/png",
     ".ico": "image/x-icon",
+    ".txt": "text/plain; charset=utf-8",
 }
+SDK = "sdk"
+"""The folder of what scripts/sdk builds."""
+BUILD_COMMAND = "scripts/sdk"
 FOREVER = "public, max-age=31536000, immutable"
+FIVE_MINUTES = "public, max-age=300"
 ASK_EACH_TIME = "public, no-cache"
 
 
@@ -30,10 +39,10 @@ class Asset:
 
 @attrs.frozen
 class Assets:
-    """All static files by name, which is a path below the folder: ``play.js``, ``rtc/room.js``.
+    """All static files by their path in the folder: ``play.js``, ``sdk/livekit-client.js``.
 
-    ``version`` changes when any of them does. It is a path segment of their addresses, so that scripts which import
-    each other by relative names are always of one version.
+    ``version`` changes when any of them does. It is the first path segment of their addresses, so that scripts which
+    import each other by relative names are always of one version.
     """
 
     files: dict[str, Asset]
@@ -53,7 +62,10 @@ class Assets:
 
 
 def load_assets(folder: Path = STATIC_DIR) -> Assets:
-    """Reads every file of a known type below ``folder``. Blocking: call it before serving."""
+    """Reads every file of a known type below ``folder``. Blocking: call it before serving.
+
+    What a checkout lacks until it is built is said in the log, with the command; the pages do without it.
+    """
     files = {}
     everything = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
@@ -63,4 +75,8 @@ def load_assets(folder: Path = STATIC_DIR) -> Assets:
             name = path.relative_to(folder).as_posix()
             everything.update(f"{name} {digest}\n".encode())
             files[name] = Asset(body, CONTENT_TYPES[path.suffix], f'"{digest[:20]}"')
+    if not any(name.startswith(f"{SDK}/") for name in files):
+        log.warning(
+            "pages do without WebRTC", missing=str(folder / SDK), hint=f"{BUILD_COMMAND} builds it, then start again"
+        )
     return Assets(files, everything.hexdigest()[:12])
