@@ -89,11 +89,12 @@ export function startPlayer() {
 
   // What is seen, in words; and which tiles there are.
   function tell() {
-    if (asleep) return;
     const seen = viewing.state();
-    const given = { told, socket, camera: camera(), seen, fellBack, participant: config.participant };
-    const [words, since] = refusal ? [refusalState(refusal), null] : wordsFor(given);
-    status.show(words, since);
+    if (!asleep) {
+      const given = { told, socket, camera: camera(), seen, fellBack, participant: config.participant };
+      const [words, since] = refusal ? [refusalState(refusal), null] : wordsFor(given);
+      status.show(words, since);
+    }
     // The camera's last picture stays until there is something else to see.
     cameraTile.hidden = seen.people > 0 && !cameraThere && !fellBack;
     setFlag(cameraTile, 'quiet', seen.people > 0 && !fellBack && !(camera() && camera().state === 'live'));
