@@ -8,6 +8,7 @@ import { createFps } from './pace.js';
 import { createPainter } from './painter.js';
 import { keepDivided } from './rtc/grid.js';
 import { createSound } from './rtc/sound.js';
+import { markQuiet } from './rtc/tiles.js';
 import { createViewing } from './rtc/viewing.js';
 import { takeSnapshot } from './snapshot.js';
 import { createStatus } from './status.js';
@@ -97,7 +98,7 @@ export function startPlayer() {
     }
     // The camera's last picture stays until there is something else to see.
     cameraTile.hidden = seen.people > 0 && !cameraThere && !fellBack;
-    setFlag(cameraTile, 'quiet', seen.people > 0 && !fellBack && !(camera() && camera().state === 'live'));
+    markQuiet(cameraTile, !cameraTile.hidden && seen.people > 0 && !fellBack && !(camera() && camera().state === 'live'));
     arrange();
     notify();
   }
@@ -198,11 +199,6 @@ export function startPlayer() {
       return (camera() && camera().state === 'live') || fellBack ? fps.read(performance.now()) : 0;
     },
   };
-}
-
-function setFlag(element, name, yes) {
-  if (yes) element.dataset[name] = '';
-  else delete element.dataset[name];
 }
 
 // A page nobody sees lets go after a while; one that is seen again must not wait.
