@@ -38,7 +38,8 @@ const room = {localParticipant: person('me', 0, [pub('video', 'camera')])[1], re
     person('ears', 3, [pub('audio', 'microphone')], {isSpeaking: true}),
     person('show', 7, [pub('video', 'screen_share'), pub('audio', 'screen_share_audio'), pub('video', 'camera')]),
 ])};
-const tell = (t) => [t.id, t.name, t.video ? t.video.source : null, t.audios.map((a) => a.source).join(), t.speaking, t.silent];
+const tell = (t) => [
+    t.id, t.name, t.video && t.video.source, t.audios.map((a) => a.source).join(), t.speaking, t.silent];
 """
 
 
@@ -76,7 +77,8 @@ def test_nothing_is_expected_of_who_is_muted_unseen_or_oneself(run):
 MEDIA = """
 let now = 0;
 const watch = m.createMediaWatch(() => now);
-const make = (entry) => ({track: {entry, getRTCStatsReport: async () => new Map([['a', {type: 'inbound-rtp', ...entry}]])}});
+const make = (entry) => ({
+    track: {entry, getRTCStatsReport: async () => new Map([['a', {type: 'inbound-rtp', ...entry}]])}});
 """
 
 
