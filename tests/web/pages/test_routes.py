@@ -20,12 +20,14 @@ async def find_room(app: str, room: str) -> RoomView | None:
     return RoomView(RoomKey(AppName(app), namespaced(app, room)), APPS[app])
 
 
-def make_app(*, base: Base = Base("https", "cam.example:8443"), rooms: tuple[RoomKey, ...] = ()) -> QuartTrio:
+def make_app(
+    *, base: Base = Base("https", "cam.example:8443"), rooms: tuple[RoomKey, ...] = (), rtc_url: str | None = None
+) -> QuartTrio:
     async def public_rooms() -> tuple[RoomKey, ...]:
         return rooms
 
     app = QuartTrio("pages", static_folder=None)
-    app.register_blueprint(blueprint(PagesDeps(find_room, public_rooms)))
+    app.register_blueprint(blueprint(PagesDeps(find_room, public_rooms, rtc_url)))
     inner = app.asgi_app
 
     async def with_peer(scope, receive, send):
@@ -75,6 +77,23 @@ async def test_every_page_has_a_policy_without_inline_anything(client, path):
 )
 async def test_only_public_players_may_be_framed_by_others(client, path, ancestors):
     assert directives(await client.get(path))["frame-ancestors"] == ancestors
+
+
+@pytest.mark.parametrize(
+    ("rtc_url", "allowed"),
+    [
+        ("wss://lk.example", " wss://lk.example https://lk.example"),
+        ("ws://10.0.0.2:7880", " ws://10.0.0.2:7880 http://10.0.0.2:7880"),
+        ("wss://a;script-src b", ""),
+    ],
+)
+async def test_players_may_reach_a_livekit_elsewhere_and_nothing_else_may(rtc_url, allowed):
+    client = make_app(rtc_url=rtc_url).test_client()
+    for path in ("/play/live/cam1", "/embed/live/cam1"):
+        response = await client.get(path)
+        assert directives(response)["connect-src"] == f"'self' wss://cam.example:8443{allowed}"
+        assert f'data-rtc="{rtc_url}"' in await response.get_data(as_text=True)
+    assert directives(await client.get("/"))["connect-src"] == "'self' wss://cam.example:8443"
 
 
 async def test_policy_of_a_host_that_could_end_a_directive_leaves_it_out():
