@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -14,7 +13,7 @@ from typing import Any
 import attrs
 import trio
 
-from tests.docs.pages import DOCS
+from tests.docs.pages import DOCS, ROOT
 from tests.support.server import clean_env
 from tests.support.waiting import eventually
 
@@ -29,9 +28,7 @@ def command(language: str) -> list[str]:
     """How it is started."""
     if language == "python":
         return [sys.executable, str(FOLDER / "python" / "app.py")]
-    node = shutil.which("node")
-    assert node, "no node: install Debian's nodejs"
-    return [node, str(FOLDER / "node" / "server.mjs")]
+    return [str(ROOT / "scripts" / "sdk"), "exec", "node", str(FOLDER / "node" / "server.mjs")]
 
 
 @attrs.frozen
