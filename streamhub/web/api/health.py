@@ -71,7 +71,10 @@ class StatsAnswer:
     cpu: Cpu
     memory: stats.Space | None
     disk: stats.Space | None
+    livekit_reachable: bool
     counts: Counts
+    ingress: stats.Traffic
+    egress: stats.Traffic
     storage: Storage
 
 
@@ -105,7 +108,10 @@ async def get_stats(deps: Deps, _call: Call) -> StatsAnswer:
         cpu=Cpu(found.load_avg, found.cores),
         memory=found.memory,
         disk=found.disk,
+        livekit_reachable=found.livekit_reachable,
         counts=Counts(found.apps, found.rooms, found.active_streams, found.viewers),
+        ingress=found.ingress,
+        egress=stats.Traffic(False, 0, 0),  # nothing here uses LiveKit's egress yet
         storage=Storage(found.db_size_bytes),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streamhub.model.access import Right
 from streamhub.services.fields import Page
-from streamhub.services.ingress import IngressPatch, IngressQuery, NewIngress
+from streamhub.services.ingress_values import IngressPatch, IngressQuery, NewIngress
 from streamhub.web.api.shapes.ingress import DeletedIngress, IngressAnswer, NewIngressAnswer, shown, shown_new
 from streamhub.web.auth import APP_MANAGE, APP_PUBLISH, APP_READ
 from streamhub.web.deps import Deps
