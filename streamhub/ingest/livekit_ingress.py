@@ -8,7 +8,7 @@ followed as those are; why one watcher does for all rooms: docs/decisions/0009.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Protocol
 
 import attrs
@@ -50,13 +50,12 @@ class IngressWatch:
     """Owner of what we know about LiveKit's ingresses. ``run`` is a task its owner must start.
 
     ``wanted``: new ingresses are made in LiveKit; else it is asked only while there are rows of old ones.
-    ``present``: whether there is a LiveKit at all. ``problem`` is why the last look failed.
+    ``problem`` is why the last look failed.
     """
 
     api: IngressesApi
     book: IngressBook
     wanted: bool = False
-    present: Callable[[], bool] = lambda: True
     problem: StreamHubError | None = None
     _live: dict[str, LiveIngress] = attrs.field(factory=dict)
     _lost: frozenset[str] = frozenset()
@@ -94,7 +93,10 @@ class IngressWatch:
                 await self._compare()
             except StreamHubError as exc:
                 if self.problem is None or self.problem.code != exc.code:
-                    log.warning("cannot look after LiveKit's ingresses", error=exc.message, hint=exc.hint)
+                    # That LiveKit is away is told by whoever keeps it.
+                    away = exc.code in ("livekit_down", "no_livekit")
+                    tell = log.info if away else log.warning
+                    tell("cannot look after LiveKit's ingresses", error=exc.message, hint=exc.hint)
                 self.problem = exc
             else:
                 if self.problem is not None:
@@ -125,7 +127,7 @@ class IngressWatch:
 
     async def _compare(self) -> None:
         wanted, unwanted = await self.book.booked()
-        if not self.present() or not (self.wanted or wanted or unwanted):
+        if not (self.wanted or wanted or unwanted):
             self._live, self._lost = {}, frozenset()
             return
         # Asked after the rows: an ingress is made there before its row is.

@@ -90,13 +90,11 @@ def build_services(
 
     access = Access(store, livekit, LastUsed(store), cache, now)
     asked = server or LiveKit(livekit, managed=False)
-
-    def present() -> bool:
-        return asked.state is not State.ABSENT
-
     rules, ingress_api = ingress_rules or IngressRules(), IngressApi(asked.client)
-    ingress_watch = IngressWatch(ingress_api, IngressBookRows(store), rules.in_livekit, present)
-    watch = LiveKitWatch(asked.client, livekit, store, ledger, now, present, ingress_watch)
+    ingress_watch = IngressWatch(ingress_api, IngressBookRows(store), rules.in_livekit)
+    watch = LiveKitWatch(
+        asked.client, livekit, store, ledger, now, lambda: asked.state is not State.ABSENT, ingress_watch
+    )
     rooms = AllRooms(hub, watch)
     whip_sessions = WhipSessions(store, asked, now)
     there = LiveKitIngresses(ingress_api, ingress_watch, watch.source_status, rules.in_livekit, rules.rtmp_url)

@@ -43,6 +43,7 @@ class FakeIngresses:
     down: Unavailable | None = None
     worker: bool = False
     whip_url: str = "https://lk.example/w"
+    rtmp_url: str = "rtmp://lk.example/x"
 
     def put(self, *some: LiveIngress) -> None:
         self.there.update({one.id: one for one in some})
@@ -56,7 +57,7 @@ class FakeIngresses:
             raise Unavailable("nobody takes this", code="ingress_no_worker")
         self.wishes.append(wish)
         number, kind = len(self.wishes), wish.input_type
-        urls = {InputType.RTMP: "rtmp://lk.example/x", InputType.WHIP: self.whip_url, InputType.URL: wish.url or ""}
+        urls = {InputType.RTMP: self.rtmp_url, InputType.WHIP: self.whip_url, InputType.URL: wish.url or ""}
         one = live(
             f"IN_lk{number}",
             input_type=kind,

@@ -47,10 +47,10 @@ async def test_look_when_nothing_is_livekits_then_it_is_not_asked(scene: Scene) 
     scene.watch.wanted = True  # new ones would be made there: is it able to?
     await scene.watch.look()
     assert scene.livekit.calls == ["list"]
-    scene.watch.present = lambda: False
-    scene.have("IN_lk1")
+    scene.watch.wanted = False
+    scene.have("IN_lk1")  # a row of before: it is followed as long as it is there
     await scene.watch.look()
-    assert scene.livekit.calls == ["list"]
+    assert scene.livekit.calls == ["list", "list"]
 
 
 async def test_look_then_states_are_livekits(scene: Scene) -> None:
