@@ -6,9 +6,9 @@ WHIP is taken in by ourselves; with STREAMHUB_INGRESS=livekit new ones are LiveK
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 
 import attrs
-import trio
 
 from streamhub.errors import Conflict, FieldProblem, Invalid, NotFound, StreamHubError
 from streamhub.livekit.ingresses import IngressWish, LiveIngress
@@ -18,6 +18,7 @@ from streamhub.model.ingress import Activity, IngressState, InputType
 from streamhub.model.names import RoomKey, RoomName
 from streamhub.services.apps import App, unknown_app
 from streamhub.services.fields import Page, Paging
+from streamhub.services.finishing import finish
 from streamhub.services.ingress_values import Ingress, IngressPatch, IngressQuery, IssuedIngress, NewIngress
 from streamhub.services.livekit_ingress import SHOWN_OF_KEY, LiveKitIngresses, refused_there, shown_url
 from streamhub.services.sealing import digest, new_stream_key, prefix_of
@@ -29,8 +30,8 @@ from streamhub.store.db import Database, Store, Taken
 from streamhub.store.ingress import IngressRow
 from streamhub.store.whip_sessions import SessionRow
 
-# Longer than LiveKit's and the store's own deadlines together.
-MAKE_S = 30.0
+# For a request that is cancelled: LiveKit answers in milliseconds, and a server that stops has five seconds in all.
+GRACE_S = 2.0
 
 
 @attrs.frozen
@@ -114,15 +115,13 @@ class Ingresses:
             url=new.url,
             transcoding=new.enable_transcoding,
         )
-        with trio.fail_after(MAKE_S, shield=True):  # what LiveKit has made must get its row
-            live = await livekit.make(wish)
-            try:
-                new = attrs.evolve(new, participant_identity=identity)
-                row = await self.store.write(self._insert, app, new, live.stream_key or None, live)
-            except StreamHubError:
-                await livekit.undo(live)
-                raise
-        return IssuedIngress(self._shown(app, row), live.stream_key or None)
+        new = attrs.evolve(new, participant_identity=identity)
+
+        def insert(db: Database, live: LiveIngress) -> IngressRow:
+            return self._insert(db, app, new, live.stream_key or None, live)
+
+        row, secret = await self._make_there(livekit, wish, insert)
+        return IssuedIngress(self._shown(app, row), secret)
 
     async def _rotate_there(self, livekit: LiveKitIngresses, app: App, row: IngressRow) -> IssuedIngress:
         """LiveKit cannot exchange a key: a new ingress takes the place of the old one."""
@@ -139,15 +138,28 @@ class Ingresses:
             transcoding=row.transcoding,
             enabled=row.enabled,
         )
-        with trio.fail_after(MAKE_S, shield=True):
+
+        def exchange(db: Database, live: LiveIngress) -> IngressRow:
+            return _exchange_there(db, app.id, row.id, live)
+
+        changed, secret = await self._make_there(livekit, wish, exchange)
+        await livekit.settle()
+        return IssuedIngress(self._shown(app, changed), secret)
+
+    async def _make_there(
+        self, livekit: LiveKitIngresses, wish: IngressWish, note: Callable[[Database, LiveIngress], IngressRow]
+    ) -> tuple[IngressRow, str | None]:
+        """The row that ``note`` made of a new ingress of LiveKit's, and its stream key: both are there, or neither."""
+
+        async def make() -> tuple[IngressRow, str | None]:
             live = await livekit.make(wish)
             try:
-                row = await self.store.write(_exchange_there, app.id, row.id, live)
+                return await self.store.write(note, live), live.stream_key or None
             except StreamHubError:
                 await livekit.undo(live)
                 raise
-        await livekit.settle()
-        return IssuedIngress(self._shown(app, row), live.stream_key)
+
+        return await finish(make, GRACE_S)
 
     def _insert(
         self, db: Database, app: App, new: NewIngress, secret: str | None, live: LiveIngress | None = None
@@ -207,7 +219,6 @@ class Ingresses:
             created_at=row.created_at,
             last_used_at=row.last_used_at or activity.last_came_at,
             activity=activity,
-            in_livekit=there,
             adaptive=there and bool(row.transcoding),
             url=url,
         )

@@ -72,7 +72,6 @@ class Ingress:
     created_at: datetime
     last_used_at: datetime | None
     activity: Activity = attrs.field(factory=Activity)
-    in_livekit: bool = False
     adaptive: bool = False
     url: str | None = None
 

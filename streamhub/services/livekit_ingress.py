@@ -113,6 +113,8 @@ class LiveKitIngresses:
         live = self.watch.find(livekit_id)
         status = self.publication(room, f"{row.room}/{row.identity}")
         source = status.source if status is not None else None
+        if source is not None and source.type is not InputType(row.input_type).stream_type:
+            source = None  # somebody else who uses the same identity
         if source is not None:
             state = IngressState.PUBLISHING
         elif live is None:

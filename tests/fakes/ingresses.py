@@ -35,13 +35,15 @@ def live(livekit_id: str = "IN_lk1", **more: Any) -> LiveIngress:
 
 @attrs.define
 class FakeIngresses:
-    """``down`` fails every call. ``worker``: an ingress service runs beside it. ``calls``: what was asked."""
+    """``down`` fails every call. ``worker``: an ingress service runs beside it. ``hold``: what
+    ``create`` waits for. ``calls``: what was asked."""
 
     there: dict[str, LiveIngress] = attrs.field(factory=dict)
     wishes: list[IngressWish] = attrs.field(factory=list)
     calls: list[str] = attrs.field(factory=list)
     down: Unavailable | None = None
     worker: bool = False
+    hold: trio.Event | None = None
     whip_url: str = "https://lk.example/w"
     rtmp_url: str = "rtmp://lk.example/x"
 
@@ -53,6 +55,8 @@ class FakeIngresses:
 
     async def create(self, wish: IngressWish) -> LiveIngress:
         await self._answer("create")
+        if self.hold is not None:
+            await self.hold.wait()
         if wish.input_type is InputType.URL and not self.worker:
             raise Unavailable("nobody takes this", code="ingress_no_worker")
         self.wishes.append(wish)

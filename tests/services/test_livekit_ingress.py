@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 
 import attrs
 import pytest
+import trio
+import trio.testing
 
 from streamhub.errors import BadRequest, Conflict, Forbidden, NotFound, StoreError, Unavailable
 from streamhub.ingest.livekit_ingress import IngressWatch
 from streamhub.model.ingress import IngressState, InputType
 from streamhub.model.names import RoomKey
-from streamhub.model.streams import RoomStatus
+from streamhub.model.streams import RoomStatus, StreamType
 from streamhub.services.apps import App, AppPatch
 from streamhub.services.bundle import Services
 from streamhub.services.ingress import Ingresses
@@ -77,7 +79,7 @@ async def test_create_then_livekit_has_it_under_the_contracts_name(scene: Scene)
     assert wish.transcoding is True
     one = issued.ingress
     assert issued.secret == "LiveKitKey01"
-    assert (one.key_prefix, one.adaptive, one.in_livekit, one.url) == ("Liv", True, True, "rtmp://lk.example/x")
+    assert (one.key_prefix, one.adaptive, one.url) == ("Liv", True, "rtmp://lk.example/x")
     assert one.activity.state is IngressState.INACTIVE
     pull = NewIngress(input_type=InputType.URL, url="http://me:secret@cam.example/a.mp4?key=1#x")
     scene.livekit.worker = True
@@ -110,6 +112,19 @@ async def test_create_when_the_identity_is_taken_or_livekit_fails_then_no_row_an
         await scene.make(room="b")
     assert await scene.store.read(rows.count) == 2
     assert set(scene.livekit.there) == {"IN_lk1", "IN_lk2"}
+
+
+async def test_create_when_the_caller_hangs_up_meanwhile_then_livekit_has_nothing_without_a_row(scene: Scene) -> None:
+    scene.livekit.hold = trio.Event()
+    with trio.CancelScope() as caller:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(scene.make)
+            await trio.testing.wait_all_tasks_blocked()
+            caller.cancel()
+            scene.livekit.hold.set()
+    assert caller.cancelled_caught
+    (row,) = await scene.store.read(rows.in_livekit)
+    assert [row.livekit_id] == list(scene.livekit.there)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +160,9 @@ async def test_activity_then_as_the_room_and_livekit_have_it(scene: Scene) -> No
     doing = (await scene.seen(one.id)).activity
     # LiveKit says so, and nobody is in the room: as when its ingress service died.
     assert (doing.state, doing.started_at, doing.bitrate) == (IngressState.BUFFERING, AT, 2_000_000)
-    scene.hub.go_live("live", "live-a", identity="ingress-live")
+    scene.hub.go_live("live", "live-a", identity="ingress-live", kind=StreamType.WEBRTC)
+    assert (await scene.seen(one.id)).activity.state is IngressState.BUFFERING  # that is somebody else
+    scene.hub.go_live("live", "live-a", identity="ingress-live", kind=StreamType.RTMP)
     found = await scene.seen(one.id)
     doing = found.activity
     assert (doing.state, doing.width, doing.height, found.last_used_at) == (IngressState.PUBLISHING, 1280, 720, AT)
@@ -262,7 +279,7 @@ async def test_mode_when_changed_then_rows_keep_the_way_they_were_made(scene: Sc
     scene.watch.wanted = False
     builtin = attrs.evolve(scene.ingresses, livekit=attrs.evolve(scene.ingresses.livekit, chosen=False))
     here = await builtin.create(scene.app, NewIngress(input_type=InputType.WHIP, room="b"))
-    assert not here.ingress.in_livekit
+    assert here.ingress.url is None
     scene.livekit.change("IN_lk1", state=IngressState.BUFFERING)
     assert (await scene.seen(there.id)).activity.state is IngressState.BUFFERING
     await scene.ingresses.rotate(scene.app, here.ingress.id)

@@ -81,6 +81,8 @@ class StatsAnswer:
 @attrs.frozen
 class MeAnswer:
     user_id: str
+    tenant_id: str | None
+    role: str | None
     name: str
     scope: str
     app: str | None
@@ -121,6 +123,8 @@ async def get_me(_deps: Deps, call: Call) -> MeAnswer:
     assert who is not None
     return MeAnswer(
         user_id=f"token:{who.token_id}",
+        tenant_id=None,  # there are neither tenants nor roles: the rights say it
+        role=None,
         name=who.name,
         scope=who.scope.value,
         app=who.app,

@@ -65,7 +65,7 @@ ROUTES = (
         body=NewIngress,
         answer=NewIngressAnswer,
         status=201,
-        errors=(409,),
+        errors=(409, 503),
     ),
     Route(
         method="GET",
@@ -83,6 +83,7 @@ ROUTES = (
         handler=patch_ingress,
         body=IngressPatch,
         answer=IngressAnswer,
+        errors=(409,),
     ),
     Route(
         method="POST",
@@ -92,6 +93,7 @@ ROUTES = (
         handler=rotate_ingress,
         answer=NewIngressAnswer,
         status=201,
+        errors=(409, 503),
     ),
     Route(
         method="DELETE",
