@@ -38,6 +38,7 @@ from streamhub.net.hypercorn import hypercorn_config
 from streamhub.net.listeners import Address, open_tcp, open_unix, remove_socket_file
 from streamhub.net.peers import Peers, PeerScope
 from streamhub.observe.log import get_logger
+from streamhub.observe.memory import GiveBack, keep_what_is_there, trim, use_one_heap
 from streamhub.observe.metrics import Metrics
 from streamhub.playback.placeholder import Placeholders
 from streamhub.playback.requests import Playback
@@ -94,6 +95,7 @@ async def serve(
 ) -> None:
     """Serve until ``stop`` is set, then drain. Raises ConfigError or StoreError if it cannot start."""
     raise_descriptor_limit()
+    use_one_heap()
     # SQLite's threads and the loop share the GIL: with the default of 5 ms a busy loop makes each row read take 20 ms.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     tls = tls_context(settings)
@@ -157,7 +159,9 @@ async def serve(
             root.start_soon(run_supervised, services.ingress_watch.run, report_ingress_watch, name="ingress watch")
             if keeper is not None:
                 root.start_soon(run_supervised, keeper.run, partial(report_end, livekit), name="livekit")
+            keep_what_is_there()
             await root.start(front.serve, listeners)
+            root.start_soon(GiveBack(lambda: front.connections, trim).run)
             tell_commands(base.http)
             task_status.started(Running(addresses, base, settings.data_dir, lan, demo, livekit, prepared.admin_token))
             if demo is not None:
