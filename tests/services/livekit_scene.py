@@ -8,6 +8,7 @@ import trio.testing
 
 from streamhub.errors import StoreError
 from streamhub.livekit.tokens import LiveKitKeys
+from streamhub.model.clock import utc_now
 from streamhub.model.names import AppName, RoomKey, RoomName
 from streamhub.model.streams import StreamEnded, StreamEvent, StreamStarted
 from streamhub.services.bundle import Services
@@ -44,6 +45,7 @@ class Scene:
     ledger: Flaky
     keys: LiveKitKeys
     services: Services
+    wall: Clock
 
     @property
     def applied(self) -> list[StreamEvent]:
@@ -56,6 +58,8 @@ class Scene:
         return [marks[type(e)] + e.stream_id.partition("/")[2] for e in self.applied if type(e) in marks]
 
     def hook(self, name: str, event_id: str, room: str = "live-demo") -> None:
+        # The signature bears the true time; on a busy machine the clock that stands still would soon be too old for it.
+        self.wall.now = max(self.wall.now, utc_now())
         body = note(name, room, event_id=event_id)
         self.watch.receive(body, sign(self.keys, body))
 
@@ -73,7 +77,8 @@ def make_scene(services: Services, store: Store, livekit_keys: LiveKitKeys, wall
     """Nothing runs yet."""
     ledger = Flaky(DirectLedger(store))
     fake = FakeLiveKit()
-    return Scene(fake, LiveKitWatch(fake, livekit_keys, store, ledger, wall), store, ledger, livekit_keys, services)
+    watch = LiveKitWatch(fake, livekit_keys, store, ledger, wall)
+    return Scene(fake, watch, store, ledger, livekit_keys, services, wall)
 
 
 async def settle() -> None:
