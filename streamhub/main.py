@@ -25,6 +25,7 @@ from streamhub.demo import DEMO_ROOM, run_demo
 from streamhub.doors import make_route, no_doors
 from streamhub.errors import ConfigError
 from streamhub.ingest.camera_ws import CameraDoor
+from streamhub.ingest.livekit_ingress import report_ingress_watch
 from streamhub.livekit.choose import Choice, Keeper, choose_livekit, media_address, report_end
 from streamhub.livekit.server import LiveKit
 from streamhub.livekit.signal_pipe import SignalDoor
@@ -45,7 +46,7 @@ from streamhub.rooms.backoff import run_supervised
 from streamhub.rooms.hub import Hub
 from streamhub.services.batching import Batched
 from streamhub.services.bootstrap import DATABASE, Prepared, make_data_dir, only_server, prepare
-from streamhub.services.bundle import Services, build_services
+from streamhub.services.bundle import IngressRules, Services, build_services
 from streamhub.services.join_tokens import JoinRules
 from streamhub.services.ledger import Ledger
 from streamhub.services.livekit_reconcile import LiveKitWatch, report_watch
@@ -155,6 +156,7 @@ async def serve(
             await root.start(hook.serve, hooks)
             root.start_soon(run_supervised, services.watch.run, report_watch, name="watch")
             root.start_soon(services.whip_sessions.run)
+            root.start_soon(run_supervised, services.ingress_watch.run, report_ingress_watch, name="ingress watch")
             if keeper is not None:
                 root.start_soon(run_supervised, keeper.run, partial(report_end, livekit), name="livekit")
             keep_what_is_there()
@@ -208,6 +210,7 @@ def _services(
             view_ttl_s=settings.join_ttl_view,
             ws_url=settings.public_ws_url,
         ),
+        ingress_rules=IngressRules(settings.ingress == "livekit", settings.public_rtmp_url),
     )
 
 

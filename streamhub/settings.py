@@ -218,7 +218,11 @@ class Settings:
     )
     join_ttl_publish: int = _setting("24h", parse_duration, "Longest life of a join token that may publish.")
     join_ttl_view: int = _setting("7d", parse_duration, "Longest life of a join token that may only watch.")
-    ingress: str = _setting("builtin", _choice("builtin", "livekit"), "Who takes RTMP, WHIP and URL in.")
+    ingress: str = _setting(
+        "builtin",
+        _choice("builtin", "livekit"),
+        "Who takes new ingresses in: StreamHub itself (WHIP), or LiveKit's service (RTMP, WHIP, URL).",
+    )
     egress: str = _setting("builtin", _choice("builtin", "livekit"), "Who makes HLS.")
     log_level: str = _setting("info", _choice("debug", "info", "warning", "error"), "Least severe log line shown.")
     log_format: str = _setting("auto", _choice("auto", "text", "json"), "'auto': text in a terminal, JSON otherwise.")

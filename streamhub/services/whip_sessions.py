@@ -49,11 +49,17 @@ class WhipSessions:
         self.client = WhipClient(self.livekit, self.now)
 
     async def authorise(self, key: str) -> WhipGrant:
-        """What the stream key grants. Raises Unauthorized (unknown), Forbidden (switched off)."""
+        """What the stream key grants. Raises Unauthorized (unknown), Forbidden (switched off, or LiveKit's)."""
         found = await self.store.read(_with_app, digest(key))
         if found is None or found[0].input_type != "whip":
             raise _unknown_key()
         row, app = found
+        if row.livekit_id is not None:
+            raise Forbidden(
+                "this stream key belongs to LiveKit's own ingress service, not to this door",
+                code="ingress_in_livekit",
+                hint="Point the encoder at the 'url' that GET /api/v1/apps/<app>/ingress shows for it.",
+            )
         if not row.enabled:
             raise Forbidden(
                 "this ingress is switched off", code="ingress_disabled", hint='PATCH it with {"enabled": true}.'

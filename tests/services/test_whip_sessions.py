@@ -12,7 +12,8 @@ from streamhub.livekit.participants import Kind, Participant, Track
 from streamhub.model.ingress import InputType, WhipGrant, WhipSession
 from streamhub.services.apps import AppPatch
 from streamhub.services.bundle import Services
-from streamhub.services.ingress import Ingresses, IngressPatch, IngressQuery, IssuedIngress, NewIngress
+from streamhub.services.ingress import Ingresses
+from streamhub.services.ingress_values import IngressPatch, IngressQuery, IssuedIngress, NewIngress
 from streamhub.services.whip_sessions import WhipSessions
 from streamhub.store.db import Store
 from tests.conftest import Clock
@@ -180,13 +181,16 @@ async def test_list_then_each_ingress_says_what_its_source_does(
     rooms.enter(wall, "PA_going", room="live-going")
     rooms.enter(wall, "PA_coming", room="live-coming", tracks=False)
     page = await ingresses.page(app, IngressQuery())
-    assert {i.room: (i.state.value, i.width) for i in page.items} == {
+    assert {i.room: (i.activity.state.value, i.activity.width) for i in page.items} == {
         "live-idle": ("inactive", None),
         "live-coming": ("buffering", None),
         "live-going": ("publishing", 1280),
     }
     rooms.away = True
-    assert {i.state.value for i in (await ingresses.page(app, IngressQuery())).items} == {"inactive", "buffering"}
+    assert {i.activity.state.value for i in (await ingresses.page(app, IngressQuery())).items} == {
+        "inactive",
+        "buffering",
+    }
 
 
 async def test_app_when_its_prefix_changes_then_its_ingresses_move_along(

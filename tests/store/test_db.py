@@ -53,7 +53,16 @@ async def test_every_table_is_strict(tmp_path: Path) -> None:
             lambda db: db.execute("SELECT name, strict FROM pragma_table_list WHERE schema = 'main'").fetchall()
         )
     ours = {name: strict for name, strict in rows if not name.startswith(("sqlite_", "_sqlite"))}
-    assert set(ours) == {"meta", "apps", "api_tokens", "camera_keys", "streams", "ingresses", "whip_sessions"}
+    assert set(ours) == {
+        "meta",
+        "apps",
+        "api_tokens",
+        "camera_keys",
+        "streams",
+        "ingresses",
+        "whip_sessions",
+        "livekit_removals",
+    }
     assert set(ours.values()) == {1}
 
 

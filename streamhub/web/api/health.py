@@ -71,13 +71,18 @@ class StatsAnswer:
     cpu: Cpu
     memory: stats.Space | None
     disk: stats.Space | None
+    livekit_reachable: bool
     counts: Counts
+    ingress: stats.Traffic
+    egress: stats.Traffic
     storage: Storage
 
 
 @attrs.frozen
 class MeAnswer:
     user_id: str
+    tenant_id: str | None
+    role: str | None
     name: str
     scope: str
     app: str | None
@@ -105,7 +110,10 @@ async def get_stats(deps: Deps, _call: Call) -> StatsAnswer:
         cpu=Cpu(found.load_avg, found.cores),
         memory=found.memory,
         disk=found.disk,
+        livekit_reachable=found.livekit_reachable,
         counts=Counts(found.apps, found.rooms, found.active_streams, found.viewers),
+        ingress=found.ingress,
+        egress=stats.Traffic(False, 0, 0),  # nothing here uses LiveKit's egress yet
         storage=Storage(found.db_size_bytes),
     )
 
@@ -115,6 +123,8 @@ async def get_me(_deps: Deps, call: Call) -> MeAnswer:
     assert who is not None
     return MeAnswer(
         user_id=f"token:{who.token_id}",
+        tenant_id=None,  # there are neither tenants nor roles: the rights say it
+        role=None,
         name=who.name,
         scope=who.scope.value,
         app=who.app,
