@@ -205,6 +205,7 @@ def _services(
         data_dir=settings.data_dir,
         stopping=stop.is_set,
         server=livekit,
+        publishing=hub.publishing,
         join_rules=JoinRules(
             publish_ttl_s=settings.join_ttl_publish,
             view_ttl_s=settings.join_ttl_view,
@@ -230,7 +231,7 @@ def _web(
             cors_origins=settings.cors_origins,
             metrics_token=settings.metrics_token,
             tls=tls is not None,
-            pages=PagesDeps(services.access.find_room, public_rooms),
+            pages=PagesDeps(services.access.find_room, public_rooms, services.join_tokens.rules.ws_url),
         )
     )
 

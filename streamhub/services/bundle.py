@@ -13,6 +13,8 @@ from streamhub.livekit.ingresses import IngressApi
 from streamhub.livekit.server import LiveKit, State
 from streamhub.livekit.tokens import LiveKitKeys
 from streamhub.model.clock import WallClock, utc_now
+from streamhub.model.names import RoomKey
+from streamhub.model.streams import Published
 from streamhub.services.access import Access
 from streamhub.services.all_rooms import AllRooms
 from streamhub.services.app_cache import AppCache
@@ -80,8 +82,12 @@ def build_services(
     join_rules: JoinRules | None = None,
     ingress_rules: IngressRules | None = None,
     server: LiveKit | None = None,
+    publishing: Callable[[RoomKey, Published | None], None] = lambda _key, _published: None,
 ) -> Services:
-    """The services over one store and one hub. Starts nothing. Without ``server`` WebRTC is taken to work."""
+    """The services over one store and one hub. Starts nothing. Without ``server`` WebRTC is taken to work.
+
+    ``publishing`` hears of every change of LiveKit's publishers.
+    """
     cache = AppCache(store)
 
     def require_livekit() -> None:
@@ -93,7 +99,7 @@ def build_services(
     rules, ingress_api = ingress_rules or IngressRules(), IngressApi(asked.client)
     ingress_watch = IngressWatch(ingress_api, IngressBookRows(store), rules.in_livekit)
     watch = LiveKitWatch(
-        asked.client, livekit, store, ledger, now, lambda: asked.state is not State.ABSENT, ingress_watch
+        asked.client, livekit, store, ledger, now, lambda: asked.state is not State.ABSENT, ingress_watch, publishing
     )
     rooms = AllRooms(hub, watch)
     whip_sessions = WhipSessions(store, asked, now)
