@@ -48,6 +48,10 @@ class Stats:
     hub: LiveRooms
     data_dir: Path
 
+    async def apps(self) -> int:
+        """How many apps there are. Raises StoreError."""
+        return await self.store.read(app_rows.count)
+
     async def server(self) -> ServerStats:
         """The figures of this moment."""
         apps, streams, size = await self.store.read(_counts)
