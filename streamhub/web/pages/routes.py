@@ -8,14 +8,16 @@ from urllib.parse import urlencode
 from quart import Blueprint, Response, render_template, request
 from werkzeug.exceptions import NotFound
 
+from streamhub.errors import NotFound as NotBuilt
 from streamhub.model.urls import Base, RoomUrls
 from streamhub.net.addresses import is_loopback_host, split_host
 from streamhub.services.access import RoomView
-from streamhub.web.pages.assets import ASK_EACH_TIME, Assets, load_assets
+from streamhub.web.pages.assets import ASK_EACH_TIME, BUILD_COMMAND, FIVE_MINUTES, SDK, Assets, load_assets
 from streamhub.web.pages.deps import PagesDeps
 from streamhub.web.pages.options import EmbedOptions, parse_embed_options
 from streamhub.web.pages.policy import ANYBODY, OURSELVES, page_headers
 
+ADAPTOR = f"{SDK}/streamhub-adaptor.global.js"
 ROBOTS = "User-agent: *\nDisallow: /\n"
 
 
@@ -57,7 +59,16 @@ def blueprint(pages: PagesDeps) -> Blueprint:
         found = assets.find(path)
         if found is None:
             raise NotFound
-        return _asset(assets, path.rpartition("/")[2], found[1])
+        return _asset(assets, *found)
+
+    @bp.get("/sdk/streamhub-adaptor.global.js")
+    async def adaptor() -> Response:
+        """At an address for the pages of others, so without a version: asked for again after five minutes."""
+        if ADAPTOR not in assets.files:
+            raise NotBuilt(
+                "the browser SDK is not built in this checkout", hint=f"Run {BUILD_COMMAND}, then start again."
+            )
+        return _asset(assets, ADAPTOR, FIVE_MINUTES)
 
     @bp.get("/favicon.ico")
     @bp.get("/favicon.svg")
