@@ -42,6 +42,7 @@ from streamhub.playback.placeholder import Placeholders
 from streamhub.playback.requests import Playback
 from streamhub.rooms.backoff import run_supervised
 from streamhub.rooms.hub import Hub
+from streamhub.services.batching import Batched
 from streamhub.services.bootstrap import DATABASE, Prepared, make_data_dir, only_server, prepare
 from streamhub.services.bundle import Services, build_services
 from streamhub.services.join_tokens import JoinRules
@@ -121,10 +122,10 @@ async def serve(
         ledger = Ledger(store, metrics)
         placeholder = Placeholders()
 
-        async def last_seen(key: RoomKey) -> datetime | None:
-            return await store.read(stream_rows.last_seen, key)
+        async def last_seen(keys: list[RoomKey]) -> dict[RoomKey, datetime]:
+            return await store.read(stream_rows.last_seen, keys)
 
-        hub = Hub(ledger.apply, placeholder, last_seen)
+        hub = Hub(ledger.apply, placeholder, Batched(last_seen).get)
         choice = _livekit_choice(settings, addresses, lan, f"http://{hook_address}{HOOK_PATH}")
         livekit, keeper = choose_livekit(prepared.livekit, choice)
         services = _services(store, hub, ledger, prepared, settings, stop, livekit)
