@@ -53,8 +53,8 @@ async def test_publication_when_it_goes_on_for_ten_minutes_then_it_is_one_and_co
                 first = first or (opened[0], resident_mb(hub))
             await trio.sleep(LOOK_EVERY_S)
         assert first is not None
-        # Calls to LiveKit and webhooks come and go: what counts is that there are moments without any.
-        assert min(opened[-10:]) <= min(opened[:10])
+        # Calls to LiveKit and webhooks come and go, a few at a time: a leak of one a round would be a hundred by now.
+        assert min(opened[-10:]) <= min(opened[:10]) + 3
         assert resident_mb(hub) < first[1] + 10
         assert encoder.events[-1] == {"event": "connection", "state": "connected"}
         async with rtc_peer(*await viewer_of(hub)) as viewer:
