@@ -67,10 +67,13 @@ log = get_logger("main")
 
 @attrs.frozen
 class Running:
-    """A server that answers: where it listens, the base of its URLs, the admin token if this start made it."""
+    """A server that answers: where it listens, the base of its URLs, the admin token if this start made it.
+
+    ``base`` is None when only a proxy reaches it, by a Unix socket, and nobody said under which address.
+    """
 
     addresses: tuple[Address, ...]
-    base: Base
+    base: Base | None
     data_dir: Path
     lan: str | None
     demo: RoomKey | None
@@ -163,7 +166,8 @@ async def serve(
             await root.start(front.serve, listeners)
             root.start_soon(GiveBack(lambda: front.connections, trim).run)
             tell_commands(base.http)
-            task_status.started(Running(addresses, base, settings.data_dir, lan, demo, livekit, prepared.admin_token))
+            known = None if _public_base(settings) is None and all(a.path for a in addresses) else base
+            task_status.started(Running(addresses, known, settings.data_dir, lan, demo, livekit, prepared.admin_token))
             if demo is not None:
                 root.start_soon(run_demo, services, addresses, tls is not None)
             await stop.wait()

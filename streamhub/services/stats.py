@@ -65,6 +65,10 @@ class Stats:
     watch: IngressWatch
     livekit: LiveKit | None = None
 
+    async def apps(self) -> int:
+        """How many apps there are. Raises StoreError."""
+        return await self.store.read(app_rows.count)
+
     async def server(self) -> ServerStats:
         """The figures of this moment."""
         apps, streams, size = await self.store.read(_counts)

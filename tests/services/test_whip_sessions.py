@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import attrs
 import pytest
+import trio
+import trio.testing
 
 from streamhub.errors import Forbidden, NotFound, Unauthorized, Unavailable
 from streamhub.livekit.participants import Kind, Participant, Track
@@ -15,6 +17,7 @@ from streamhub.services.bundle import Services
 from streamhub.services.ingress import Ingresses
 from streamhub.services.ingress_values import IngressPatch, IngressQuery, IssuedIngress, NewIngress
 from streamhub.services.whip_sessions import WhipSessions
+from streamhub.store import ingress as rows
 from streamhub.store.db import Store
 from tests.conftest import Clock
 from tests.fakes.whip import ScriptedLiveKit
@@ -26,8 +29,10 @@ class Rooms:
 
     present: dict[str, list[Participant]] = attrs.field(factory=dict)
     away: bool = False
+    asked: int = 0
 
     async def participants(self, room: str) -> list[Participant]:
+        self.asked += 1
         if self.away:
             raise Unavailable("livekit is away")
         return self.present.get(room, [])
@@ -116,6 +121,30 @@ async def test_opened_again_then_the_first_session_is_over_and_livekit_need_not_
         await ingresses.sessions.session(first, None)
     assert (await ingresses.sessions.session(second, None)).resource == "/whip/v1/PA_2"
     assert livekit.asked == []
+
+
+async def test_run_when_a_publication_goes_on_then_livekit_is_seldom_asked_about_it(
+    services: Services,
+    ingresses: Ingresses,
+    store: Store,
+    livekit: ScriptedLiveKit,
+    rooms: Rooms,
+    wall: Clock,
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    issued, grant = await make(services, ingresses)
+    await ingresses.sessions.opened(grant, session(grant))
+    rooms.enter(wall, "PA_1")
+    wall.advance(seconds=10)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ingresses.sessions.run)
+        await trio.sleep(59)
+        assert 8 <= rooms.asked <= 10
+        # What another process revokes ends as soon as ever.
+        await store.write(rows.delete, issued.ingress.id)
+        await trio.sleep(2.1)
+        assert [asked.method for asked in livekit.asked] == ["DELETE"]
+        nursery.cancel_scope.cancel()
 
 
 async def test_tidy_when_the_participant_has_gone_then_the_session_is_over(
