@@ -109,7 +109,7 @@ async def serve(
             settings.data_dir,
             version=__version__,
             admin_token=settings.admin_token,
-            livekit=_livekit_keys(settings),
+            livekit=livekit_keys(settings),
         )
         lan = lan_address() if any(is_any_host(a.host) for a in addresses) else None
         base = _own_base(settings, addresses, tls is not None, lan)
@@ -198,11 +198,14 @@ def _services(
         data_dir=settings.data_dir,
         stopping=stop.is_set,
         server=livekit,
-        join_rules=JoinRules(
-            publish_ttl_s=settings.join_ttl_publish,
-            view_ttl_s=settings.join_ttl_view,
-            ws_url=settings.public_ws_url,
-        ),
+        join_rules=join_rules(settings),
+    )
+
+
+def join_rules(settings: Settings) -> JoinRules:
+    """What the settings say about join tokens."""
+    return JoinRules(
+        publish_ttl_s=settings.join_ttl_publish, view_ttl_s=settings.join_ttl_view, ws_url=settings.public_ws_url
     )
 
 
@@ -222,7 +225,7 @@ def _web(
             cors_origins=settings.cors_origins,
             metrics_token=settings.metrics_token,
             tls=tls is not None,
-            pages=PagesDeps(services.access.find_room, public_rooms),
+            pages=PagesDeps(services.access.find_room, public_rooms, services.join_tokens.rules.ws_of),
         )
     )
 
@@ -291,7 +294,8 @@ def _livekit_choice(settings: Settings, addresses: Sequence[Address], lan: str |
     )
 
 
-def _livekit_keys(settings: Settings) -> LiveKitKeys | None:
+def livekit_keys(settings: Settings) -> LiveKitKeys | None:
+    """The keys of the settings; None: the data folder has ours."""
     if settings.livekit_api_key is None or settings.livekit_api_secret is None:
         return None
     return LiveKitKeys(settings.livekit_api_key, settings.livekit_api_secret)
