@@ -30,7 +30,7 @@ class Asset:
 
 @attrs.frozen
 class Assets:
-    """All static files by name.
+    """All static files by name, which is a path below the folder: ``play.js``, ``rtc/room.js``.
 
     ``version`` changes when any of them does. It is a path segment of their addresses, so that scripts which import
     each other by relative names are always of one version.
@@ -44,21 +44,23 @@ class Assets:
 
         An outdated version gets today's file, not for keeping: a page loaded across an upgrade still works.
         """
-        version, _, name = path.rpartition("/")
-        asset = self.files.get(name)
-        if asset is None or "/" in version:
+        version, _, name = path.partition("/")
+        if path in self.files:
+            return self.files[path], ASK_EACH_TIME
+        if name not in self.files:
             return None
-        return asset, FOREVER if version == self.version else ASK_EACH_TIME
+        return self.files[name], FOREVER if version == self.version else ASK_EACH_TIME
 
 
 def load_assets(folder: Path = STATIC_DIR) -> Assets:
-    """Reads every file of a known type directly in ``folder``. Blocking: call it before serving."""
+    """Reads every file of a known type below ``folder``. Blocking: call it before serving."""
     files = {}
     everything = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.rglob("*")):
         if path.suffix in CONTENT_TYPES and path.is_file():
             body = path.read_bytes()
             digest = hashlib.sha256(body).hexdigest()
-            everything.update(f"{path.name} {digest}\n".encode())
-            files[path.name] = Asset(body, CONTENT_TYPES[path.suffix], f'"{digest[:20]}"')
+            name = path.relative_to(folder).as_posix()
+            everything.update(f"{name} {digest}\n".encode())
+            files[name] = Asset(body, CONTENT_TYPES[path.suffix], f'"{digest[:20]}"')
     return Assets(files, everything.hexdigest()[:12])

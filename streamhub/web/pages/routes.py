@@ -11,7 +11,7 @@ from werkzeug.exceptions import NotFound
 from streamhub.model.urls import Base, RoomUrls
 from streamhub.net.addresses import is_loopback_host, split_host
 from streamhub.services.access import RoomView
-from streamhub.web.pages.assets import ASK_EACH_TIME, Assets, load_assets
+from streamhub.web.pages.assets import ASK_EACH_TIME, Asset, Assets, load_assets
 from streamhub.web.pages.deps import PagesDeps
 from streamhub.web.pages.options import EmbedOptions, parse_embed_options
 from streamhub.web.pages.policy import ANYBODY, OURSELVES, page_headers
@@ -57,12 +57,12 @@ def blueprint(pages: PagesDeps) -> Blueprint:
         found = assets.find(path)
         if found is None:
             raise NotFound
-        return _asset(assets, path.rpartition("/")[2], found[1])
+        return _asset(*found)
 
     @bp.get("/favicon.ico")
     @bp.get("/favicon.svg")
     async def favicon() -> Response:
-        return _asset(assets, "favicon.svg", ASK_EACH_TIME)
+        return _asset(assets.files["favicon.svg"], ASK_EACH_TIME)
 
     @bp.get("/robots.txt")
     async def robots() -> Response:
@@ -122,8 +122,7 @@ async def _page(
     return Response(html, status=status, headers=headers, content_type="text/html; charset=utf-8")
 
 
-def _asset(assets: Assets, name: str, cache: str) -> Response:
-    asset = assets.files[name]
+def _asset(asset: Asset, cache: str) -> Response:
     headers = {
         "ETag": asset.etag,
         "Cache-Control": cache,

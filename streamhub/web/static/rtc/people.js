@@ -1,0 +1,48 @@
+// Who is to be seen: from a LiveKit room to a list of tiles, one for each publisher and one for each shared screen.
+
+const isScreen = (publication) => /^screen_share/.test(publication.source);
+const of = (kind) => (publication) => publication.kind === kind;
+
+// Each tile: id (the same after a reconnect), identity, name, kind (person, screen), video (a publication or null),
+// audios (publications), speaking, silent (its microphone is muted), local. `only`: the one identity to show.
+export function tilesOf(room, { only = null, local = false } = {}) {
+  const people = local ? [room.localParticipant, ...room.remoteParticipants.values()] : [...room.remoteParticipants.values()];
+  const tiles = people
+    .filter((person) => only === null || person.identity === only)
+    .flatMap((person) => tilesOfOne(person, person === room.localParticipant));
+  // Shared screens first: they are what people look at.
+  return [...tiles.filter((tile) => tile.kind === 'screen'), ...tiles.filter((tile) => tile.kind !== 'screen')];
+}
+
+function tilesOfOne(person, local) {
+  const publications = [...person.trackPublications.values()];
+  const screens = publications.filter(isScreen);
+  const others = publications.filter((publication) => !isScreen(publication));
+  const make = (kind) => (video, n) => ({
+    id: `${person.identity}/${kind}/${n}`,
+    identity: person.identity,
+    name: person.name || person.identity,
+    kind,
+    video,
+    audios: n === 0 ? (kind === 'screen' ? screens : others).filter(of('audio')) : [],
+    speaking: n === 0 && kind === 'person' && person.isSpeaking,
+    silent: kind === 'person' && isSilent(others.filter(of('audio'))),
+    local,
+  });
+  const seen = others.filter(of('video'));
+  const heard = others.some(of('audio'));
+  return [
+    ...screens.filter(of('video')).map(make('screen')),
+    ...(seen.length ? seen : heard ? [null] : []).map(make('person')),
+  ];
+}
+
+const isSilent = (audios) => audios.length > 0 && audios.every((publication) => publication.isMuted);
+
+// The tracks from which something should come now: subscribed, not muted, not switched off because nobody sees them.
+export function expectedTracks(tiles) {
+  return tiles
+    .filter((tile) => !tile.local)
+    .flatMap((tile) => [tile.video, ...tile.audios])
+    .filter((publication) => publication && publication.isDesired && publication.isEnabled && !publication.isMuted);
+}
