@@ -1,4 +1,4 @@
-"""Headers of the pages: the Content-Security-Policy and who may keep a copy."""
+"""Headers of the pages: what they may load and use, who may frame them, and who may keep a copy."""
 
 from __future__ import annotations
 
@@ -10,16 +10,22 @@ ANYBODY = "* file:"
 """Ancestors of a public embed. ``*`` covers web origins only; a page opened from disk needs its scheme named."""
 OURSELVES = "'self'"
 
+DEVICES = ("camera", "microphone", "display-capture")
+
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}", re.ASCII)
+_SOCKET = re.compile(r"wss?://([A-Za-z0-9.:\[\]_-]{1,255})", re.ASCII)
 
 
-def content_security_policy(base: Base, ancestors: str) -> str:
+def content_security_policy(base: Base, ancestors: str, livekit_ws: str = "") -> str:
     """The policy of a page: own scripts, styles and pictures, own sockets, nothing inline, nothing from elsewhere.
 
     The socket's origin is named although ``'self'`` covers it today: Safari before 15.4 does not match ``ws:`` by it.
-    A host that could end the directive is left out.
+    A host that could end the directive is left out. ``livekit_ws``: where LiveKit's signalling is, if it is not ours;
+    its client also asks there by HTTP why it was refused.
     """
     sockets = f" {base.ws}" if _HOST.fullmatch(base.host) else ""
+    if livekit_ws != base.ws and (elsewhere := _SOCKET.match(livekit_ws)):
+        sockets += f" {elsewhere[0]} http{elsewhere[0].removeprefix('ws')}"
     return "; ".join(
         (
             "default-src 'none'",
@@ -34,13 +40,19 @@ def content_security_policy(base: Base, ancestors: str) -> str:
     )
 
 
-def page_headers(base: Base, *, ancestors: str = OURSELVES, secret: bool = False) -> dict[str, str]:
-    """All headers of a page. ``secret``: its address carries a token, so no cache may keep it.
+def page_headers(
+    base: Base, *, ancestors: str = OURSELVES, secret: bool = False, livekit_ws: str = "", devices: bool = False
+) -> dict[str, str]:
+    """All headers of a page.
+
+    ``secret``: its address carries a token, so no cache may keep it. ``devices``: it may ask for camera, microphone and
+    screen; no other page may, whatever frames it.
 
     Other pages are ``no-cache``, not ``no-store``: a browser then keeps them alive for its Back button.
     """
     return {
-        "Content-Security-Policy": content_security_policy(base, ancestors),
+        "Content-Security-Policy": content_security_policy(base, ancestors, livekit_ws),
+        "Permissions-Policy": ", ".join(f"{name}={'(self)' if devices else '()'}" for name in DEVICES),
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "private, no-store" if secret else "no-cache",

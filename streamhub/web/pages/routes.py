@@ -9,7 +9,7 @@ from quart import Blueprint, Response, render_template, request
 from werkzeug.exceptions import NotFound
 
 from streamhub.model.urls import Base, RoomUrls
-from streamhub.net.addresses import is_loopback_host, split_host
+from streamhub.net.addresses import is_loopback_netloc
 from streamhub.services.access import RoomView
 from streamhub.web.pages.assets import ASK_EACH_TIME, Asset, Assets, load_assets
 from streamhub.web.pages.deps import PagesDeps
@@ -30,7 +30,7 @@ def blueprint(pages: PagesDeps) -> Blueprint:
     @bp.get("/")
     async def front() -> Response:
         rooms = [(key, _short(key.app, key.room)) for key in await pages.public_rooms()]
-        return await _page(assets, "front.html", rooms=rooms, on_loopback=_on_loopback(_base()))
+        return await _page(assets, "front.html", rooms=rooms, on_loopback=is_loopback_netloc(_base().host))
 
     @bp.get("/play/<app>/<room>", strict_slashes=False)
     async def play(app: str, room: str) -> Response:
@@ -50,6 +50,22 @@ def blueprint(pages: PagesDeps) -> Blueprint:
         options = parse_embed_options(request.args)
         return await _player(
             assets, "embed.html", found, room, options, ancestors=ANYBODY if found.public else OURSELVES
+        )
+
+    @bp.get("/studio/<app>/<room>", strict_slashes=False)
+    async def studio(app: str, room: str) -> Response:
+        found = await pages.find_room(app, room)
+        if found is None:
+            return await _page(assets, "not_found.html", status=404, app=app, room=room)
+        key, base = found.key, _base()
+        return await _page(
+            assets,
+            "studio.html",
+            livekit_ws=pages.livekit_ws(base),
+            devices=True,
+            key=key,
+            name=_short(key.app, room),
+            urls=RoomUrls(base, key),
         )
 
     @bp.get("/static/<path:path>")
@@ -81,11 +97,6 @@ def _short(app: str, room: str) -> str:
     return room.removeprefix(f"{app}-") or room
 
 
-def _on_loopback(base: Base) -> bool:
-    parts = split_host(base.host)
-    return parts is not None and is_loopback_host(parts[0])
-
-
 async def _player(
     assets: Assets,
     template: str,
@@ -114,11 +125,22 @@ async def _player(
 
 
 async def _page(
-    assets: Assets, template: str, *, status: int = 200, ancestors: str = OURSELVES, **values: object
+    assets: Assets,
+    template: str,
+    *,
+    status: int = 200,
+    ancestors: str = OURSELVES,
+    livekit_ws: str = "",
+    devices: bool = False,
+    **values: object,
 ) -> Response:
     base = _base()
-    html = await render_template(f"pages/{template}", base=base, static=f"/static/{assets.version}", **values)
-    headers = page_headers(base, ancestors=ancestors, secret="token" in request.args)
+    html = await render_template(
+        f"pages/{template}", base=base, static=f"/static/{assets.version}", livekit_ws=livekit_ws, **values
+    )
+    headers = page_headers(
+        base, ancestors=ancestors, secret="token" in request.args, livekit_ws=livekit_ws, devices=devices
+    )
     return Response(html, status=status, headers=headers, content_type="text/html; charset=utf-8")
 
 
