@@ -42,7 +42,7 @@ def project_files() -> list[Path]:
     if listed.returncode == 0:
         files = [ROOT / name for name in listed.stdout.decode().split("\0") if name]
     else:
-        hidden = {".venv", ".cache", ".git", "data"}
+        hidden = {".venv", ".cache", ".git", "data", "node_modules", "dist"}
         files = [p for p in ROOT.rglob("*") if not hidden & set(p.relative_to(ROOT).parts)]
     return [p for p in files if p.is_file() and "__pycache__" not in p.parts]
 

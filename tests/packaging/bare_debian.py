@@ -17,7 +17,7 @@ from pathlib import Path
 import attrs
 
 CLIENT_FILES = ("/etc/pip.conf", "/etc/resolv.conf", "/etc/hosts")
-CLIENT_VARIABLES = re.compile(r"PIP_(?!FIND_LINKS)\w+|\w+_proxy|\w+_PROXY", re.ASCII)
+CLIENT_VARIABLES = re.compile(r"PIP_(?!FIND_LINKS)\w+|\w+_proxy|\w+_PROXY|npm_config_\w+", re.ASCII)
 # This machine's certificates, under a name that the inner Debian's ca-certificates does not write over.
 CERTIFICATES, INNER_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt", "/etc/outer-certificates.crt"
 
@@ -76,7 +76,7 @@ def client_env() -> dict[str, str]:
     """PATH, HOME, and the variables that say how this machine reaches the package registries."""
     env = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/home", "LANG": "C.UTF-8"}
     env |= {k: v for k, v in os.environ.items() if CLIENT_VARIABLES.fullmatch(k)}
-    return env | {"PIP_CERT": INNER_CERTIFICATES}
+    return env | {"PIP_CERT": INNER_CERTIFICATES, "NODE_EXTRA_CA_CERTS": INNER_CERTIFICATES}
 
 
 def make_root(path: Path) -> Root:

@@ -77,10 +77,9 @@ def carry_out(stage: Stage, root: Root, stages: dict[str, Root], context: Path) 
                 into = root.path / (cwd / target).relative_to("/")
                 if target.endswith("/"):
                     into.mkdir(parents=True, exist_ok=True)
-                subprocess.run(
-                    ["cp", "-a", "-T", begin / source.lstrip("/"), into / source if target.endswith("/") else into],
-                    check=True,
-                )
+                goal = into / Path(source).name if target.endswith("/") else into
+                goal.parent.mkdir(parents=True, exist_ok=True)
+                subprocess.run(["cp", "-a", "-T", begin / source.lstrip("/"), goal], check=True)
         elif step.word == "RUN":
             root.run(["sh", "-c", step.text], env=env, user=user, cwd=str(cwd))
 

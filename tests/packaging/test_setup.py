@@ -27,6 +27,21 @@ install)
     ;;
 esac
 """
+# Stand-ins for Node and npm: they write down their calls and leave what the real ones leave.
+FAKE_NODE = """#!/bin/sh
+echo v99.1.0
+"""
+FAKE_NPM = """#!/bin/sh
+echo "$(basename "$PWD") $*" >>"$0.log"
+case $1 in
+ci) mkdir -p node_modules ;;
+run)
+    out=../streamhub/web/static/sdk
+    mkdir -p $out
+    for name in $(sed -n 's/^files=(\\(.*\\))/\\1/p' ../scripts/sdk); do echo built >$out/$name; done
+    ;;
+esac
+"""
 
 
 def make_wheel(folder: Path, version: str) -> str:
@@ -58,11 +73,22 @@ class Checkout:
         (root / "scripts").mkdir(parents=True)
         (root / "streamhub").mkdir()
         (root / "requirements").mkdir()
-        for name in ("setup", "livekit"):
+        for name in ("setup", "livekit", "sdk"):
             shutil.copy(ROOT / "scripts" / name, root / "scripts" / name)
         (root / "streamhub" / "__init__.py").write_text('__version__ = "9"\n')
         (root / "streamhub" / "__main__.py").write_text("import sys, tiny\nprint(tiny.VERSION, sys.argv[1:])\n")
         (root / "requirements" / "debian.txt").write_text("dpkg  # on every Debian\n")
+        for folder in (root / "sdk", root / "tests" / "node"):
+            folder.mkdir(parents=True)
+            for name in ("package.json", "package-lock.json", ".npmrc"):
+                (folder / name).write_text("{}")
+        (root / "streamhub" / "web" / "static").mkdir(parents=True)
+        (root / "streamhub" / "web" / "static" / "link.js").write_text("export {}\n")
+        self.tools = root / "tools"
+        self.tools.mkdir()
+        for name, text in (("node", FAKE_NODE), ("npm", FAKE_NPM)):
+            (self.tools / name).write_text(text)
+            (self.tools / name).chmod(0o755)
         self.lock("1.0")
 
     def lock(self, version: str) -> None:
@@ -77,6 +103,7 @@ class Checkout:
             "PIP_FIND_LINKS": (self.root / "wheels").as_uri(),
             "PIP_CONFIG_FILE": os.devnull,
             "STREAMHUB_PYTHON": sys.executable,
+            "PATH": f"{self.tools}:{os.environ['PATH']}",
             "STREAMHUB_LIVEKIT_BINARY": "/bin/true",  # nothing is built; the real thing is what these tests run with
         }
         command = f'umask 077; exec "{self.root}/scripts/setup" {mode}'
@@ -89,6 +116,13 @@ class Checkout:
             stderr=subprocess.STDOUT,
             text=True,
         )
+
+    def npm_calls(self) -> list[str]:
+        """What npm was asked for since the last time."""
+        path = self.tools / "npm.log"
+        calls = path.read_text().splitlines() if path.is_file() else []
+        path.unlink(missing_ok=True)
+        return [call for call in calls if not call.endswith("--version")]
 
     def setup(self, mode: str = "run", **env: str) -> tuple[int, str]:
         process = self.start(mode, **env)
@@ -179,7 +213,7 @@ def test_setup_when_not_root_and_a_package_is_missing_then_it_prints_the_one_com
     before = declared.read_text()
     declared.write_text("dpkg\nstreamhub-no-such-thing # why\nalso-missing\n")
     try:
-        status, out = checkout.setup("test", PATH=f"{tmp_path}:{os.environ['PATH']}")
+        status, out = checkout.setup("test", PATH=f"{tmp_path}:{checkout.tools}:{os.environ['PATH']}")
         assert status == 3
         packages = "streamhub-no-such-thing also-missing"
         assert f"    sudo apt-get install --yes --no-install-recommends {packages}\n" in out
@@ -202,7 +236,7 @@ def test_setup_for_tests_when_livekit_server_is_built_then_it_is_built_once(chec
     go = tmp_path / "go"
     go.write_text(FAKE_GO)
     go.chmod(0o755)
-    env = {"STREAMHUB_LIVEKIT_BINARY": "", "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    env = {"STREAMHUB_LIVEKIT_BINARY": "", "PATH": f"{tmp_path}:{checkout.tools}:{os.environ['PATH']}"}
     status, out = checkout.setup("test", **env)
     assert status == 0, out
     assert "livekit-server (built here once; takes minutes)" in out
@@ -213,11 +247,63 @@ def test_setup_for_tests_when_livekit_server_is_built_then_it_is_built_once(chec
     assert os.access(checkout.root / ".cache" / "livekit" / "livekit-server", os.X_OK)
 
 
+def test_setup_when_the_browsers_part_changes_then_it_is_built_anew(checkout: Checkout) -> None:
+    assert checkout.setup("run")[0] == 0
+    built = checkout.root / "streamhub" / "web" / "static" / "sdk" / "livekit-client.js"
+    assert built.read_text() == "built\n"
+    checkout.npm_calls()
+    bundled = checkout.root / "streamhub" / "web" / "static" / "link.js"
+    bundled.write_text("export const a = 1\n")
+    status, out = checkout.setup("run")
+    assert (status, "browser's part" in out) == (0, True)
+    assert checkout.npm_calls() == ["sdk run --silent build:server"]  # the packages are still the same
+    built.unlink()
+    assert checkout.setup("run")[0] == 0
+    assert built.is_file()
+    checkout.npm_calls()
+    (checkout.root / "sdk" / "package-lock.json").write_text("{ }")
+    assert checkout.setup("run")[0] == 0
+    assert [call.split()[1] for call in checkout.npm_calls()] == ["ci", "run"]
+    assert checkout.setup("run") == (0, "")
+    assert checkout.npm_calls() == []
+
+
+def test_setup_when_the_browsers_part_cannot_be_built_then_it_says_how_to_go_on_without(checkout: Checkout) -> None:
+    npm = checkout.tools / "npm"
+    whole = npm.read_text()
+    (checkout.root / "sdk" / "package.json").write_text("{ }")
+    try:
+        npm.write_text('#!/bin/sh\n[ "$1" != ci ] || { echo "no network here" >&2; exit 1; }\n')
+        status, out = checkout.setup("run")
+        assert status == 1
+        assert "no network here" in out
+        assert "STREAMHUB_SETUP_NO_SDK=1" in out
+        assert checkout.setup("run", STREAMHUB_SETUP_NO_SDK="1") == (0, "")
+    finally:
+        npm.write_text(whole)
+    assert checkout.setup("run")[0] == 0
+
+
+def test_sdk_when_the_machines_node_is_too_old_then_the_locked_one_is_asked_for(checkout: Checkout) -> None:
+    """The lock is missing here: that pip says so shows who was asked."""
+    (checkout.root / "sdk" / "package.json").write_text("{  }")
+    node = checkout.tools / "node"
+    try:
+        node.write_text("#!/bin/sh\necho v18.20.0\n")
+        status, out = checkout.setup("run")
+        assert status == 1
+        assert "requirements/node.txt" in out
+    finally:
+        node.write_text(FAKE_NODE)
+    assert not (checkout.root / ".cache" / "sdk" / "node").exists()
+    assert checkout.setup("run")[0] == 0
+
+
 def test_setup_when_the_mode_is_unknown_then_it_says_how(checkout: Checkout) -> None:
     assert checkout.setup("tests") == (2, "usage: scripts/setup [run|test]\n")
 
 
-@pytest.mark.parametrize("name", ["setup", "run", "test", "lock", "livekit"])
+@pytest.mark.parametrize("name", ["setup", "run", "test", "lock", "livekit", "sdk"])
 def test_script_when_read_by_bash_then_it_has_no_syntax_error(name: str) -> None:
     path = ROOT / "scripts" / name
     assert os.access(path, os.X_OK)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -22,6 +23,22 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([*command, "--wheel-dir", out, ROOT], cwd=out, check=True, timeout=100)
     (path,) = out.iterdir()
     return path
+
+
+def test_wheel_when_the_browsers_part_is_not_built_then_there_is_none(tmp_path: Path) -> None:
+    source = tmp_path / "checkout"
+    unwanted = shutil.ignore_patterns("__pycache__", "sdk")
+    for name in ("streamhub", "migrations"):
+        shutil.copytree(ROOT / name, source / name, ignore=unwanted)
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index"]
+    done = subprocess.run(
+        [*command, "--wheel-dir", tmp_path / "out", source], capture_output=True, text=True, check=False, timeout=100
+    )
+    assert done.returncode != 0
+    assert "run scripts/sdk first" in done.stdout + done.stderr
+    assert not list(tmp_path.glob("out/*.whl"))
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +65,7 @@ def test_wheel_holds_every_file_of_the_package_and_the_migrations(wheel: Path) -
     expected |= {f"streamhub/migrations/{path.name}" for path in (ROOT / "migrations").iterdir() if path.is_file()}
     assert inside == expected
     assert any(name.startswith("streamhub/migrations/m0001") for name in inside)
-    assert any(name.startswith("streamhub/web/static/") for name in inside)
+    assert {"streamhub/web/static/play.js", "streamhub/web/static/sdk/livekit-client.js"} < inside
 
 
 def test_wheel_when_read_then_it_names_version_licence_and_command(wheel: Path) -> None:
