@@ -198,6 +198,7 @@ def _services(
         data_dir=settings.data_dir,
         stopping=stop.is_set,
         server=livekit,
+        publishing=hub.publishing,
         join_rules=join_rules(settings),
     )
 

@@ -122,6 +122,15 @@ class RoomStatus:
 
 
 @attrs.frozen
+class Published:
+    """What LiveKit has of a room: live or stale (it cannot be asked just now), since when, how many publish."""
+
+    state: State
+    since: datetime
+    publishers: int
+
+
+@attrs.frozen
 class EndOrder:
     """Why a source is made to leave: WebSocket close code and text, and the word for ``StreamEnded.reason``."""
 

@@ -68,13 +68,14 @@ class FrameDoor:
         return at is not None and (max_age_s is None or (room.clock() - at).total_seconds() <= max_age_s)
 
     async def _offline(self, taken: Taken, key: RoomKey, room: Room | None) -> bytes:
-        state = room.state if room else State.OFFLINE
+        state, since = self.playback.hub.shown(key)
         with deadline():
-            since = room.liveness.since if room else await self.last_seen(key)
-            # Live, but older than asked for: the picture says since when there is none.
-            shown = State.STALE if state is State.LIVE else state
-            if room is not None and shown is not state and room.session is not None:
-                since = room.session.last_frame_at
+            if since is None and room is None:
+                since = await self.last_seen(key)
+            shown = state
+            if room is not None and room.state is State.LIVE and room.session is not None:
+                # Older than asked for: the picture says since when there is none.
+                shown, since = State.STALE, room.session.last_frame_at
             jpeg = await self.placeholder(key, shown, since, None)
         head = format_head(
             503,

@@ -63,13 +63,12 @@ class MjpegDoor:
         interval_s = interval_of(taken.query)
         grant = await self.playback.grant(app, name, taken.query.get("token"))
         if taken.method == "HEAD":
-            status = self.playback.hub.status(grant.room)
-            state = status.state.value if status else "offline"
-            await answer(taken, format_head(200, (*_HEADERS, ("X-Stream-State", state))))
+            state, _ = self.playback.hub.shown(grant.room)
+            await answer(taken, format_head(200, (*_HEADERS, ("X-Stream-State", state.value))))
             taken.answered = False
             return
 
         def side(room: Room) -> _Silent:
-            return _Silent(format_head(200, (*_HEADERS, ("X-Stream-State", room.state.value))) + OPENING)
+            return _Silent(format_head(200, (*_HEADERS, ("X-Stream-State", room.shown[0].value))) + OPENING)
 
         await self.playback.seat(taken, grant, "mjpeg", side, interval_s)

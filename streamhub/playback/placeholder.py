@@ -16,7 +16,7 @@ from streamhub.model.streams import State
 DEFAULT_SIZE = (640, 360)
 _KEEP = 64
 _BACKGROUND, _PANEL, _TEXT, _DIM = (24, 26, 31), (34, 37, 44), (235, 237, 240), (150, 156, 166)
-_ACCENTS = {State.CONNECTING: (64, 140, 240), State.STALE: (236, 165, 48)}
+_ACCENTS = {State.CONNECTING: (64, 140, 240), State.STALE: (236, 165, 48), State.LIVE: (74, 222, 128)}
 _OFFLINE = (208, 72, 72)
 
 
@@ -25,6 +25,9 @@ def describe(state: State, since: datetime | None) -> tuple[str, str]:
     when = since.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z") if since else ""
     if state is State.CONNECTING:
         return "Camera is connecting", f"since {when}" if when else ""
+    if state is State.LIVE:
+        # By WebRTC: what LiveKit carries is not made into pictures.
+        return "Live by WebRTC", "to watch it, open the room's page"
     if state is State.STALE:
         return "No picture from the camera", f"since {when}" if when else ""
     if since is None:

@@ -40,6 +40,11 @@ def _refusal(error: StreamHubError) -> tuple[int, str]:
     return 4401, "handshake_error"
 
 
+def _state_of(room: Room) -> str:
+    participant = None if room.session is None else room.session.participant
+    return state_message(room.shown, room.state, participant, room.published)
+
+
 @attrs.define(eq=False)
 class _Side:
     """The viewer's WebSocket beside the pictures: handshake answer, state messages, pings."""
@@ -59,7 +64,7 @@ class _Side:
     def pending(self) -> bytes:
         if self._version != self.room.state_version:
             self._version = self.room.state_version
-            self.socket.text(state_message(self.room.state, self.room.liveness.since))
+            self.socket.text(_state_of(self.room))
         if trio.current_time() >= self._ping_at:
             self._ping_at = trio.current_time() + PING_INTERVAL_S
             self._missed += 1

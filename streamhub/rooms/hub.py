@@ -16,7 +16,7 @@ from streamhub.errors import StoreError, Unavailable
 from streamhub.model.clock import WallClock, utc_now
 from streamhub.model.liveness import Liveness
 from streamhub.model.names import AppName, RoomKey
-from streamhub.model.streams import SERVER_STOPPING, EndOrder, RoomStatus
+from streamhub.model.streams import SERVER_STOPPING, EndOrder, Published, RoomStatus, State
 from streamhub.observe.log import get_logger
 from streamhub.rooms.room import Emit, MakePlaceholder, Room
 
@@ -49,6 +49,7 @@ class Hub:
     clock: WallClock = utc_now
     totals: Totals = attrs.field(factory=Totals)
     _rooms: dict[RoomKey, Room] = attrs.field(factory=dict)
+    _published: dict[RoomKey, Published] = attrs.field(factory=dict)
     _nursery: trio.Nursery | None = None
     _closing: bool = False
 
@@ -84,7 +85,15 @@ class Hub:
         if self._closing or self._nursery is None:
             raise Unavailable("the server is stopping", code="stopping", retry_after_s=3)
         if room is None:
-            room = Room(key, self.emit, self.clock, self.placeholder, self._room_error, Liveness(since=since))
+            room = Room(
+                key,
+                self.emit,
+                self.clock,
+                self.placeholder,
+                self._room_error,
+                Liveness(since=since),
+                self._published.get(key),
+            )
             self._rooms[key] = room
             self._nursery.start_soon(self._run_room, room, name=f"room {key}")
         room.users += 1
@@ -125,11 +134,27 @@ class Hub:
         self.totals.room_errors += 1
         log.error("room task failed", app=key.app, room=key.room, task=where, exc_info=exc)
 
+    def publishing(self, key: RoomKey, published: Published | None) -> None:
+        """LiveKit's publishers in the room have changed; None: there is none. Its viewers are told."""
+        if published is None:
+            self._published.pop(key, None)
+        else:
+            self._published[key] = published
+        if (room := self._rooms.get(key)) is not None:
+            room.publishing(published)
+
     # --- looking --------------------------------------------------------------------------------------------
 
     def get(self, key: RoomKey) -> Room | None:
         """The room if it is in memory."""
         return self._rooms.get(key)
+
+    def shown(self, key: RoomKey) -> tuple[State, datetime | None]:
+        """The room's state as everybody is told, and since when; the time is not looked up if it is not in memory."""
+        if (room := self._rooms.get(key)) is not None:
+            return room.shown
+        published = self._published.get(key)
+        return (State.OFFLINE, None) if published is None else (published.state, published.since)
 
     def status(self, key: RoomKey) -> RoomStatus | None:
         """A snapshot of one room; None if it is not in memory (then it is offline)."""

@@ -19,7 +19,7 @@ from streamhub.errors import StreamHubError, Unavailable
 from streamhub.model.clock import WallClock
 from streamhub.model.liveness import Liveness
 from streamhub.model.names import RoomKey
-from streamhub.model.streams import RoomStatus, State, StreamChanged, StreamEvent
+from streamhub.model.streams import Published, RoomStatus, State, StreamChanged, StreamEvent
 from streamhub.observe.log import get_logger
 from streamhub.rooms.backoff import run_supervised
 from streamhub.rooms.latest import Latest
@@ -51,6 +51,7 @@ class Room:
     placeholder: MakePlaceholder
     on_error: Callable[[RoomKey, str, Exception], None]
     liveness: Liveness = attrs.field(factory=Liveness)
+    published: Published | None = None
     latest: Latest = attrs.field(factory=Latest)
     session: Session | None = None
     users: int = 0
@@ -70,11 +71,24 @@ class Room:
 
     @property
     def state(self) -> State:
-        """The state everybody shows."""
+        """The state of its camera."""
         return self.liveness.state
 
+    @property
+    def shown(self) -> tuple[State, datetime | None]:
+        """The state everybody is told, and since when: the camera's, else that of LiveKit's publishers."""
+        if self.state is State.OFFLINE and self.published is not None:
+            return self.published.state, self.published.since
+        return self.state, self.liveness.since
+
+    def publishing(self, published: Published | None) -> None:
+        """LiveKit's publishers have changed; None: there is none."""
+        if published != self.published:
+            self.published = published
+            self._changed()
+
     def status(self) -> RoomStatus:
-        """A snapshot for API, pages and metrics."""
+        """A snapshot of its camera and viewers for API and metrics."""
         counts = {"mjpeg": 0, "ws": 0}
         for output in self.viewers.values():
             counts[output] += 1
@@ -94,6 +108,8 @@ class Room:
             # The counters of the publication go on where the replaced connection left off.
             if self.session.stream_id == session.stream_id:
                 session.started_at = self.session.started_at
+            else:
+                self._changed()  # viewers are told who it is
         else:
             self.liveness.connected(self.clock())
             self._changed()
@@ -245,7 +261,7 @@ class Room:
     async def _draw_placeholder(self) -> bytes:
         size = (self.session.size if self.session else None) or self._last_size
         with trio.fail_after(PLACEHOLDER_DEADLINE_S):
-            return await self.placeholder(self.key, self.state, self.liveness.since, size)
+            return await self.placeholder(self.key, *self.shown, size)
 
     async def _show(self, jpeg: bytes, *, live: bool) -> None:
         self.latest.publish(jpeg, live=live)

@@ -11,6 +11,8 @@ from streamhub.ingest.whip import WhipDoor
 from streamhub.livekit.server import LiveKit, State
 from streamhub.livekit.tokens import LiveKitKeys
 from streamhub.model.clock import WallClock, utc_now
+from streamhub.model.names import RoomKey
+from streamhub.model.streams import Published
 from streamhub.services.access import Access
 from streamhub.services.all_rooms import AllRooms
 from streamhub.services.app_cache import AppCache
@@ -67,8 +69,12 @@ def build_services(
     stopping: Callable[[], bool] = lambda: False,
     join_rules: JoinRules | None = None,
     server: LiveKit | None = None,
+    publishing: Callable[[RoomKey, Published | None], None] = lambda _key, _published: None,
 ) -> Services:
-    """The services over one store and one hub. Starts nothing. Without ``server`` WebRTC is taken to work."""
+    """The services over one store and one hub. Starts nothing. Without ``server`` WebRTC is taken to work.
+
+    ``publishing`` hears of every change of LiveKit's publishers.
+    """
     cache = AppCache(store)
 
     def require_livekit() -> None:
@@ -77,7 +83,7 @@ def build_services(
 
     access = Access(store, livekit, LastUsed(store), cache, now)
     asked = server or LiveKit(livekit, managed=False)
-    watch = LiveKitWatch(asked.client, livekit, store, ledger, now, lambda: asked.state is not State.ABSENT)
+    watch = LiveKitWatch(asked.client, livekit, store, ledger, now, lambda: asked.state is not State.ABSENT, publishing)
     rooms = AllRooms(hub, watch)
     whip_sessions = WhipSessions(store, asked, now)
     return Services(

@@ -22,6 +22,7 @@ from streamhub.model.streams import (
     APP_DELETED,
     SERVER_STOPPING,
     EndOrder,
+    Published,
     RoomStatus,
     State,
     StreamChanged,
@@ -66,6 +67,7 @@ class LiveKitWatch:
     """Owner of what we know about LiveKit's rooms. ``run`` is a task its owner must start.
 
     ``present`` says whether there is a LiveKit at all; without one nothing is asked and nothing complained about.
+    ``tell`` hears of every change of a room's publishers (None: it has none).
     """
 
     api: RoomsApi
@@ -74,6 +76,7 @@ class LiveKitWatch:
     ledger: Applies
     now: WallClock = utc_now
     present: Callable[[], bool] = lambda: True
+    tell: Callable[[RoomKey, Published | None], None] = lambda _key, _published: None
     _rooms: dict[RoomKey, dict[str, Publication]] = attrs.field(factory=dict)
     _people: dict[RoomKey, tuple[Participant, ...]] = attrs.field(factory=dict)
     _dirty: set[str] = attrs.field(factory=set)
@@ -238,19 +241,21 @@ class LiveKitWatch:
             for event in changes(before, after, at):
                 await self.ledger.apply(event)
             # Only now: what could not be written is found again by the next look.
-            self._rooms.pop(key, None)
+            self._know(key, after)
             self._people.pop(key, None)
-            if after:
-                self._rooms[key] = after
             if here:
                 self._people[key] = here
 
     async def _forget(self, one: Publication, reason: str) -> None:
         await self.ledger.apply(StreamEnded(one.room, one.stream_id, reason, self.now()))
-        left = {i: p for i, p in self._rooms.get(one.room, {}).items() if i != one.stream_id}
-        self._rooms.pop(one.room, None)
-        if left:
-            self._rooms[one.room] = left
+        self._know(one.room, {i: p for i, p in self._rooms.get(one.room, {}).items() if i != one.stream_id})
+
+    def _know(self, key: RoomKey, found: dict[str, Publication]) -> None:
+        self._rooms.pop(key, None)
+        if found:
+            self._rooms[key] = found
+        status = self.status(key) if found else None
+        self.tell(key, Published(status.state, status.since, len(found)) if status and status.since else None)
 
     async def _remove(self, key: RoomKey, participant: Participant) -> None:
         self._removed[participant.sid] = trio.current_time() + REMEMBER_REMOVED_S
@@ -282,7 +287,7 @@ class LiveKitWatch:
                     for one in found.values():
                         if not one.stale:
                             await self.ledger.apply(StreamChanged(key, one.stream_id, State.STALE, self.now()))
-                    self._rooms[key] = {i: attrs.evolve(p, stale=True) for i, p in found.items()}
+                    self._know(key, {i: attrs.evolve(p, stale=True) for i, p in found.items()})
         except StoreError as error:
             log.warning("cannot follow LiveKit's rooms", error=error.message, hint=error.hint)
 

@@ -6,14 +6,28 @@ import json
 from datetime import datetime
 
 from streamhub.model.clock import iso_ms
-from streamhub.model.streams import State
+from streamhub.model.streams import Published, State
 
 VIEWER_PATH = "/live/ws"
 
 
-def state_message(state: State, since: datetime | None) -> str:
-    """Sent on connect and on every change; ``since`` is null for a room that was never seen."""
-    return json.dumps({"type": "state", "state": state.value, "since": iso_ms(since) if since else None})
+def state_message(
+    shown: tuple[State, datetime | None], camera: State, participant: str | None, published: Published | None
+) -> str:
+    """Sent on connect and on every change; ``since`` is null for a room that was never seen.
+
+    ``camera`` is the source of the pictures on this socket (null: there is none), ``publishers`` counts LiveKit's.
+    """
+    state, since = shown
+    return json.dumps(
+        {
+            "type": "state",
+            "state": state.value,
+            "since": iso_ms(since) if since else None,
+            "camera": None if participant is None else {"state": camera.value, "participant": participant},
+            "publishers": 0 if published is None else published.publishers,
+        }
+    )
 
 
 def viewer_refusal(code: int, message: str) -> str:

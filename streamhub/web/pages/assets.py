@@ -39,7 +39,7 @@ class Asset:
 
 @attrs.frozen
 class Assets:
-    """All static files by their path in the folder: ``play.js``, ``rtc/room.js``.
+    """All static files by their path in the folder: ``play.js``, ``sdk/livekit-client.js``.
 
     ``version`` changes when any of them does. It is the first path segment of their addresses, so that scripts which
     import each other by relative names are always of one version.
@@ -48,31 +48,31 @@ class Assets:
     files: dict[str, Asset]
     version: str
 
-    def find(self, path: str) -> tuple[str, str] | None:
-        """The file's name and its ``Cache-Control`` for ``<name>`` or ``<version>/<name>``; None for anything else.
+    def find(self, path: str) -> tuple[Asset, str] | None:
+        """The file and its ``Cache-Control`` for ``<name>`` or ``<version>/<name>``; None for anything else.
 
         An outdated version gets today's file, not for keeping: a page loaded across an upgrade still works.
         """
-        if path in self.files:
-            return path, ASK_EACH_TIME
         version, _, name = path.partition("/")
+        if path in self.files:
+            return self.files[path], ASK_EACH_TIME
         if name not in self.files:
             return None
-        return name, FOREVER if version == self.version else ASK_EACH_TIME
+        return self.files[name], FOREVER if version == self.version else ASK_EACH_TIME
 
 
 def load_assets(folder: Path = STATIC_DIR) -> Assets:
-    """Reads every file of a known type in ``folder`` and the folders directly in it. Blocking: call it before serving.
+    """Reads every file of a known type below ``folder``. Blocking: call it before serving.
 
     What a checkout lacks until it is built is said in the log, with the command; the pages do without it.
     """
     files = {}
     everything = hashlib.sha256()
-    for path in sorted([*folder.glob("*.*"), *folder.glob("*/*.*")]):
+    for path in sorted(folder.rglob("*")):
         if path.suffix in CONTENT_TYPES and path.is_file():
-            name = path.relative_to(folder).as_posix()
             body = path.read_bytes()
             digest = hashlib.sha256(body).hexdigest()
+            name = path.relative_to(folder).as_posix()
             everything.update(f"{name} {digest}\n".encode())
             files[name] = Asset(body, CONTENT_TYPES[path.suffix], f'"{digest[:20]}"')
     if not any(name.startswith(f"{SDK}/") for name in files):

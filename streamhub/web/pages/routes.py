@@ -12,7 +12,7 @@ from streamhub.errors import NotFound as NotBuilt
 from streamhub.model.urls import Base, RoomUrls
 from streamhub.net.addresses import is_loopback_netloc
 from streamhub.services.access import RoomView
-from streamhub.web.pages.assets import ASK_EACH_TIME, BUILD_COMMAND, FIVE_MINUTES, SDK, Assets, load_assets
+from streamhub.web.pages.assets import ASK_EACH_TIME, BUILD_COMMAND, FIVE_MINUTES, SDK, Asset, Assets, load_assets
 from streamhub.web.pages.deps import PagesDeps
 from streamhub.web.pages.options import EmbedOptions, parse_embed_options
 from streamhub.web.pages.policy import ANYBODY, OURSELVES, page_headers
@@ -75,21 +75,22 @@ def blueprint(pages: PagesDeps) -> Blueprint:
         found = assets.find(path)
         if found is None:
             raise NotFound
-        return _asset(assets, *found)
+        return _asset(*found)
 
     @bp.get("/sdk/streamhub-adaptor.global.js")
     async def adaptor() -> Response:
         """At an address for the pages of others, so without a version: asked for again after five minutes."""
-        if ADAPTOR not in assets.files:
+        asset = assets.files.get(ADAPTOR)
+        if asset is None:
             raise NotBuilt(
                 "the browser SDK is not built in this checkout", hint=f"Run {BUILD_COMMAND}, then start again."
             )
-        return _asset(assets, ADAPTOR, FIVE_MINUTES)
+        return _asset(asset, FIVE_MINUTES)
 
     @bp.get("/favicon.ico")
     @bp.get("/favicon.svg")
     async def favicon() -> Response:
-        return _asset(assets, "favicon.svg", ASK_EACH_TIME)
+        return _asset(assets.files["favicon.svg"], ASK_EACH_TIME)
 
     @bp.get("/robots.txt")
     async def robots() -> Response:
@@ -155,8 +156,7 @@ async def _page(
     return Response(html, status=status, headers=headers, content_type="text/html; charset=utf-8")
 
 
-def _asset(assets: Assets, name: str, cache: str) -> Response:
-    asset = assets.files[name]
+def _asset(asset: Asset, cache: str) -> Response:
     headers = {
         "ETag": asset.etag,
         "Cache-Control": cache,

@@ -1,12 +1,17 @@
 // What this page shows: from the attributes of its player element and the token in its own address.
 
 export function readConfig(root, address) {
+  const asked = new URLSearchParams(address.search);
   return {
     app: root.dataset.app,
     room: root.dataset.room,
     name: root.dataset.name,
-    token: new URLSearchParams(address.search).get('token'),
+    muted: root.dataset.muted === '1',
+    token: asked.get('token'),
+    participant: asked.get('participant') || null,
     origin: address.origin,
+    // LiveKit's signalling comes through our own port, unless the server's settings name another address.
+    rtcUrl: root.dataset.rtc || address.origin.replace(/^http/, 'ws'),
   };
 }
 

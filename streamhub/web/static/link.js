@@ -1,6 +1,7 @@
 // The viewer socket: dials, listens, notices silence, dials again for ever. One timer drives all of it.
 //
-// on.state(state, since)   the server's word: live, stale, offline, connecting
+// on.state(told)           the server's word: {state, since, camera, publishers}; state is live, stale, offline, …
+//                          camera {state, participant} is the source of the pictures here, null if there is none
 // on.frame(blob)           one JPEG
 // on.down()                the connection is gone, another attempt follows
 // on.refused(word)         the server said no (playback_unauthorized, unknown_app, …); asked again later
@@ -23,7 +24,7 @@ export function createLink(url, on) {
   const rhythm = createRhythm();
   let phase = 'off'; // off, waiting, opening, open
   let socket = null;
-  let state = null;
+  let state = null; // of the camera: its pictures are what is waited for
   let refusal = null;
   let unopened = 0;
   let relaxed = false;
@@ -66,11 +67,13 @@ export function createLink(url, on) {
     const message = parse(event.data);
     if (message.type === 'error') refusal = refusalOf(message);
     if (message.type !== 'state') return;
+    const told = tellingOf(message);
+    const next = told.camera ? told.camera.state : 'offline';
     // Words about a live camera are no substitute for its pictures.
-    if (message.state !== 'live' || state !== 'live') heardAt = now;
+    if (next !== 'live' || state !== 'live') heardAt = now;
     if (state !== 'live') rhythm.resumed();
-    state = message.state;
-    on.state(state, message.since ? new Date(message.since) : null);
+    state = next;
+    on.state(told);
   }
 
   function lost() {
@@ -151,6 +154,10 @@ export function createLink(url, on) {
 // The word of a refusal that another attempt will not change soon; a restart or a mishap is none.
 function refusalOf(message) {
   return /^44/.test(message.code) && message.message !== 'handshake_error' ? String(message.message) : null;
+}
+
+function tellingOf({ state, since, camera, publishers }) {
+  return { state, since: since ? new Date(since) : null, camera: camera || null, publishers: publishers || 0 };
 }
 
 function parse(text) {

@@ -1,54 +1,109 @@
-// The player of both pages: viewer socket in, canvas out, and an honest word about what is seen.
+// The player of both pages: the viewer socket tells what there is; a camera's pictures come over it onto the canvas,
+// publishers in LiveKit come by WebRTC into tiles beside it.
 
 import { mjpegUrl, readConfig, socketUrl } from './config.js';
 import { createLink } from './link.js';
 import { readMjpeg } from './mjpeg.js';
 import { createFps } from './pace.js';
 import { createPainter } from './painter.js';
+import { keepDivided } from './rtc/grid.js';
+import { createSound } from './rtc/sound.js';
+import { createViewing } from './rtc/viewing.js';
+import { takeSnapshot } from './snapshot.js';
 import { createStatus } from './status.js';
+import { wordsFor } from './verdict.js';
 import { STATES, refusalState } from './words.js';
 
 const HIDDEN_LIMIT_MS = 30000;
+const PICTURED = new Set(['live', 'stale']);
 
 export function startPlayer() {
   const root = document.getElementById('player');
+  const box = document.getElementById('tiles');
+  const cameraTile = document.getElementById('camera-tile');
   const config = readConfig(root, location);
   const fps = createFps();
-  const status = createStatus(root, () => link.restart());
-  let state = null; // the server's last word on this connection
+  const status = createStatus(root, again);
+  const listeners = new Set(); // of sound, tiles, what can be saved
+  let told = null; // the server's last word on this connection
   let shown = null; // the frame on the canvas
   let endFallback = null;
+  let fellBack = false; // and pictures come by it
+  let refusal = null;
+  let socket = 'opening'; // then up, or down
+  let cameraThere = false; // as far as was told
+  let asleep = true;
+
+  const arrange = keepDivided(box);
+  const sound = createSound({ muted: config.muted, changed: notify });
+  const viewing = createViewing(config, box, sound, {
+    changed: tell,
+  });
 
   const painter = createPainter(document.getElementById('picture'), (frame) => {
+    const first = !shown;
     shown = frame;
     status.pictured();
+    if (first) notify();
   });
 
   const link = createLink(socketUrl(config), {
     open: () => stopFallback(),
-    state(word, since) {
-      state = word === 'ended' ? 'offline' : word;
-      if (state !== 'live') quiet();
-      status.show(STATES[state] || STATES.connecting, since);
+    state(word) {
+      socket = 'up';
+      refusal = null;
+      told = word;
+      cameraThere = Boolean(camera());
+      if (!camera() || camera().state !== 'live') quiet();
+      viewing.want(word.publishers > 0 && !(config.participant && camera()));
+      tell();
     },
     frame(blob) {
       // Without a source the server sends a placeholder; this page says it in its own words.
-      if (state === 'live' || state === 'stale') paint(blob);
+      if (camera() && PICTURED.has(camera().state)) paint(blob);
     },
     down() {
-      state = null;
+      socket = 'down';
       if (endFallback) return;
+      refusal = null;
       quiet();
-      status.show(STATES.lost);
+      tell();
     },
     refused(word) {
-      state = null;
+      socket = 'down';
+      refusal = word;
+      cameraThere = false;
       stopFallback();
       quiet();
-      status.show(refusalState(word));
+      viewing.stop();
+      tell();
     },
     blocked: startFallback,
   });
+
+  // The room's camera, if this page is to show it and the server is there to tell.
+  function camera() {
+    const found = socket === 'up' ? told.camera : null;
+    return found && config.participant !== null && found.participant !== config.participant ? null : found;
+  }
+
+  // What is seen, in words; and which tiles there are.
+  function tell() {
+    if (asleep) return;
+    const seen = viewing.state();
+    const given = { told, socket, camera: camera(), seen, fellBack, participant: config.participant };
+    const [words, since] = refusal ? [refusalState(refusal), null] : wordsFor(given);
+    status.show(words, since);
+    // The camera's last picture stays until there is something else to see.
+    cameraTile.hidden = seen.people > 0 && !cameraThere && !fellBack;
+    setFlag(cameraTile, 'quiet', seen.people > 0 && !fellBack && !(camera() && camera().state === 'live'));
+    arrange();
+    notify();
+  }
+
+  function notify() {
+    for (const listener of listeners) listener();
+  }
 
   function paint(blob) {
     fps.frame(performance.now());
@@ -64,14 +119,17 @@ export function startPlayer() {
     if (endFallback) return;
     endFallback = readMjpeg(mjpegUrl(config), {
       frame(blob) {
-        status.show(STATES.mjpeg);
-        link.relax(true);
+        if (!fellBack) {
+          fellBack = true;
+          link.relax(true);
+          tell();
+        }
         paint(blob);
       },
       end() {
         stopFallback();
         quiet();
-        status.show(STATES.lost);
+        tell();
       },
     });
   }
@@ -79,16 +137,23 @@ export function startPlayer() {
   function stopFallback() {
     if (endFallback) endFallback();
     endFallback = null;
+    fellBack = false;
     link.relax(false);
   }
 
-  let asleep = true;
+  function again() {
+    refusal = null;
+    link.restart();
+    viewing.restart();
+  }
 
   function sleep() {
     asleep = true;
     stopFallback();
     link.stop();
-    state = null;
+    viewing.stop();
+    socket = 'opening';
+    told = null;
     quiet();
     status.show(STATES.paused);
   }
@@ -99,19 +164,44 @@ export function startPlayer() {
     link.start();
   }
 
-  watchPage({ sleep, wake, networkBack: () => link.restart() });
+  watchPage({ sleep, wake, networkBack: again });
   wake();
   return {
     config,
     root,
-    // The picture worth saving: the one on the screen, if the camera is there.
-    picture: () => (state === 'live' || state === 'stale' || endFallback ? shown : null),
+    sound,
+    viewing,
+    // Calls it whenever the controls may have to change, and now.
+    listen(listener) {
+      listeners.add(listener);
+      listener();
+    },
+    // The tiles with something to see now: {element, source}.
+    pictures() {
+      const people = viewing.tiles.all.filter((tile) => 'seen' in tile.element.dataset);
+      const found = people.map((tile) => ({ element: tile.element, source: tile.video }));
+      const here = fellBack || (camera() && PICTURED.has(camera().state));
+      if (here && shown) found.unshift({ element: cameraTile, source: document.getElementById('picture') });
+      return viewing.state().playing || here ? found : [];
+    },
+    // {blob, at} of what is seen. A camera alone: its own JPEG as it came, full size, not encoded again.
+    async snapshot() {
+      const pictures = this.pictures();
+      const alone = pictures.length === 1 && pictures[0].element === cameraTile;
+      if (alone) return { blob: new Blob([shown.blob], { type: 'image/jpeg' }), at: new Date(shown.at) };
+      return { blob: await takeSnapshot(box, pictures), at: new Date() };
+    },
     // Once a second: how fast, and how long ago.
     tick() {
       status.tellTime();
-      return state === 'live' || endFallback ? fps.read(performance.now()) : 0;
+      return (camera() && camera().state === 'live') || fellBack ? fps.read(performance.now()) : 0;
     },
   };
+}
+
+function setFlag(element, name, yes) {
+  if (yes) element.dataset[name] = '';
+  else delete element.dataset[name];
 }
 
 // A page nobody sees lets go after a while; one that is seen again must not wait.
@@ -123,7 +213,9 @@ function watchPage(on) {
   };
   document.addEventListener('visibilitychange', () => {
     clearTimeout(timer);
-    if (document.visibilityState === 'hidden') timer = setTimeout(on.sleep, HIDDEN_LIMIT_MS);
+    // In its little window the picture is seen, whatever the tab is.
+    const floating = Boolean(document.pictureInPictureElement);
+    if (document.visibilityState === 'hidden' && !floating) timer = setTimeout(on.sleep, HIDDEN_LIMIT_MS);
     else wake();
   });
   window.addEventListener('pagehide', on.sleep); // An open socket would keep the page out of the Back button's cache.

@@ -12,6 +12,17 @@ export const STATES = {
   connecting: { look: 'waiting', badge: 'Connecting', title: 'Waiting for the first picture' },
   lost: { look: 'waiting', badge: 'Reconnecting', title: 'Connection lost', hint: TRY_AGAIN },
   mjpeg: { look: 'plain', badge: 'MJPEG' },
+  joining: { look: 'waiting', badge: 'Connecting', title: 'Connecting…' },
+  mending: { look: 'waiting', badge: 'Reconnecting', title: 'Connection lost', hint: TRY_AGAIN },
+  noMedia: {
+    look: 'stale',
+    badge: 'No media',
+    title: 'No sound or picture arrives',
+    hint: `Somebody is live by WebRTC, but nothing gets through from there to here. ${TRY_AGAIN}`,
+  },
+  cameraOnly: { look: 'stale', badge: 'Camera only' },
+  gone: { look: 'offline', badge: 'Offline', title: 'Nobody is live', hint: COMES_BACK },
+  absent: { look: 'offline', badge: 'Offline', title: 'Not live', hint: COMES_BACK },
   paused: { look: 'waiting', badge: 'Paused', title: 'Paused' },
 };
 

@@ -8,7 +8,10 @@ export function createMediaWatch(clock = () => performance.now()) {
     const report = await track.getRTCStatsReport();
     let bytes = 0;
     if (report) {
-      for (const entry of report.values()) if (entry.type === 'inbound-rtp') bytes += entry.bytesReceived || 0;
+      for (const entry of report.values()) {
+        // Video that cannot be decoded is none.
+        if (entry.type === 'inbound-rtp' && entry.framesDecoded !== 0) bytes += entry.bytesReceived || 0;
+      }
     }
     return bytes;
   }

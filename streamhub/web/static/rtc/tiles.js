@@ -15,7 +15,7 @@ export function createTiles(container, sound, on = {}) {
       '<span class="tile-face" aria-hidden="true"></span>' +
       '<figcaption class="tile-name"><svg class="icon mic-off" aria-hidden="true" viewBox="0 0 24 24">' +
       '<path d="M9 9v2a3 3 0 0 0 4.6 2.5M15 11.5V6a3 3 0 0 0-5.7-1.3M6 11a6 6 0 0 0 9.5 4.9M18 11a6 6 0 0 1-.4 2M12 17v4M4 3l16 18"/>' +
-      '</svg><span></span><em></em></figcaption>';
+      '</svg><span></span><em>no picture</em></figcaption>';
     const tile = {
       id,
       element,
@@ -126,9 +126,7 @@ export function createTiles(container, sound, on = {}) {
     // Says of each tile whether it is without news: `isQuiet(track)`.
     mark(isQuiet) {
       for (const tile of tiles.values()) {
-        const quiet = Boolean(tile.track) && isQuiet(tile.track);
-        set(tile.element, 'quiet', quiet);
-        text(tile.element.querySelector('em'), quiet ? 'no picture' : '');
+        set(tile.element, 'quiet', Boolean(tile.track) && isQuiet(tile.track));
       }
     },
     get all() {

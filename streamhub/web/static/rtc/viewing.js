@@ -15,15 +15,16 @@ const MOST_STUCK_MS = 120000;
 // A publisher who comes back finds the page still in the room.
 const LINGER_MS = 30000;
 
-// `config` as read by config.js. on.changed(): ask `state()` again; on.refused(word): the server said no.
+// `config` as read by config.js. on.changed(): ask `state()` again.
 export function createViewing(config, container, sound, on) {
   const media = createMediaWatch();
   const quality = createQuality();
   const tiles = createTiles(container, sound, { pictured: look, resized: () => on.changed() });
   let list = [];
   let wanted = false; // the server says that somebody publishes
-  let awake = false;
+  let refused = null;
   let played = false; // since the link was started
+  let ever = false;
   let stuckAfter = STUCK_MS;
   let timer = 0;
   let lingering = 0;
@@ -32,10 +33,16 @@ export function createViewing(config, container, sound, on) {
     ask: () => askPlayToken(config),
     autoSubscribe: config.participant === null,
     on: {
-      phase: sync,
+      phase(phase) {
+        if (phase === 'connected' || phase === 'off') refused = null;
+        sync();
+      },
       changed: sync,
       breaking: () => tiles.freeze(),
-      refused: (word) => on.refused(word),
+      refused(word) {
+        refused = word;
+        sync();
+      },
     },
   });
 
@@ -62,10 +69,10 @@ export function createViewing(config, container, sound, on) {
     // A browser may stop what nobody sees.
     if (document.visibilityState === 'hidden') media.restart();
     await media.look(expected, link.phase !== 'connected');
-    if (!awake) return;
+    if (link.phase === 'off') return;
     tiles.mark((track) => media.heard(track) && media.silence(track) > MEDIA_LIMIT_MS);
     if (isPlaying()) {
-      played = true;
+      played = ever = true;
       stuckAfter = STUCK_MS;
     } else if (link.phase === 'connected' && media.silence() > stuckAfter) {
       stuckAfter = Math.min(stuckAfter * 2, MOST_STUCK_MS);
@@ -85,6 +92,7 @@ export function createViewing(config, container, sound, on) {
     clearTimeout(lingering);
     lingering = 0;
     if (link.phase === 'off') {
+      played = false;
       media.restart();
       timer = setInterval(look, TICK_MS);
     }
@@ -95,43 +103,37 @@ export function createViewing(config, container, sound, on) {
     clearTimeout(lingering);
     clearInterval(timer);
     lingering = timer = 0;
-    played = false;
+    wanted = false;
     link.stop();
   }
 
   return {
     // The server's word: whether anybody publishes.
     want(yes) {
-      if (yes === wanted && (!yes || link.phase !== 'off')) return;
+      if (yes === wanted) return;
       wanted = yes;
-      if (!awake) return;
       if (yes) run();
-      else if (link.phase !== 'off' && !lingering) lingering = setTimeout(stop, LINGER_MS);
+      else lingering = setTimeout(stop, LINGER_MS);
     },
-    wake() {
-      if (awake) return;
-      awake = true;
-      if (wanted) run();
-    },
-    sleep() {
-      awake = wanted = false;
-      stop();
-    },
-    // The network below has changed.
+    // Leaves the room until somebody is wanted again.
+    stop,
+    // The network below has changed, or somebody is impatient.
     restart() {
-      if (link.phase === 'connected' && isPlaying()) return; // LiveKit's client sees to it
-      link.restart();
+      if (!isPlaying()) link.restart();
     },
-    // playing: something arrives. failed: it should, and has not for four seconds; reached: LiveKit itself was reached.
-    // played: it has arrived before. absent: the one participant to show is not there.
+    // playing: something arrives. failed: it should, and has not for four seconds; reached: LiveKit itself was
+    // reached. played: something has arrived in this stay; ever: in any. refused: the word of the server's refusal, or
+    // null. absent: the one participant to show is not there.
     state() {
       const playing = isPlaying();
       return {
         wanted,
         playing,
         played,
+        ever,
         failed: (wanted || list.length > 0) && !playing && media.silence() >= MEDIA_LIMIT_MS,
         reached: link.signalled,
+        refused,
         people: list.length,
         absent: link.phase === 'connected' && config.participant !== null && !list.length,
       };
