@@ -13,19 +13,20 @@ OURSELVES = "'self'"
 DEVICES = ("camera", "microphone", "display-capture")
 
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}", re.ASCII)
-_SOCKET = re.compile(r"wss?://([A-Za-z0-9.:\[\]_-]{1,255})", re.ASCII)
 
 
-def content_security_policy(base: Base, ancestors: str, livekit_ws: str = "") -> str:
+def content_security_policy(base: Base, ancestors: str, rtc_url: str | None = None) -> str:
     """The policy of a page: own scripts, styles and pictures, own sockets, nothing inline, nothing from elsewhere.
 
     The socket's origin is named although ``'self'`` covers it today: Safari before 15.4 does not match ``ws:`` by it.
-    A host that could end the directive is left out. ``livekit_ws``: where LiveKit's signalling is, if it is not ours;
-    its client also asks there by HTTP why it was refused.
+    A host that could end the directive is left out. ``rtc_url`` is the WebSocket of a LiveKit that browsers reach
+    elsewhere: its origin is allowed, over HTTP too, where LiveKit's client asks why a socket was refused.
+    WebRTC's media, which are streams and no addresses, need no rule.
     """
     sockets = f" {base.ws}" if _HOST.fullmatch(base.host) else ""
-    if livekit_ws != base.ws and (elsewhere := _SOCKET.match(livekit_ws)):
-        sockets += f" {elsewhere[0]} http{elsewhere[0].removeprefix('ws')}"
+    if rtc_url is not None and _HOST.fullmatch(rtc_url.partition("://")[2]):
+        # http for ws, https for wss.
+        sockets += f" {rtc_url} http{rtc_url.removeprefix('ws')}"
     return "; ".join(
         (
             "default-src 'none'",
@@ -41,17 +42,20 @@ def content_security_policy(base: Base, ancestors: str, livekit_ws: str = "") ->
 
 
 def page_headers(
-    base: Base, *, ancestors: str = OURSELVES, secret: bool = False, livekit_ws: str = "", devices: bool = False
+    base: Base,
+    *,
+    ancestors: str = OURSELVES,
+    secret: bool = False,
+    rtc_url: str | None = None,
+    devices: bool = False,
 ) -> dict[str, str]:
-    """All headers of a page.
+    """All headers of a page. ``secret``: its address carries a token, so no cache may keep it.
 
-    ``secret``: its address carries a token, so no cache may keep it. ``devices``: it may ask for camera, microphone and
-    screen; no other page may, whatever frames it.
-
+    ``devices``: it may ask for camera, microphone and screen; no other page may, whatever frames it.
     Other pages are ``no-cache``, not ``no-store``: a browser then keeps them alive for its Back button.
     """
     return {
-        "Content-Security-Policy": content_security_policy(base, ancestors, livekit_ws),
+        "Content-Security-Policy": content_security_policy(base, ancestors, rtc_url),
         "Permissions-Policy": ", ".join(f"{name}={'(self)' if devices else '()'}" for name in DEVICES),
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",

@@ -63,7 +63,7 @@ def blueprint(pages: PagesDeps) -> Blueprint:
         return await _page(
             assets,
             "studio.html",
-            livekit_ws=pages.livekit_ws(base),
+            rtc_url=pages.rtc_url,
             devices=True,
             key=key,
             name=_short(key.app, room),
@@ -142,17 +142,14 @@ async def _page(
     *,
     status: int = 200,
     ancestors: str = OURSELVES,
-    livekit_ws: str = "",
+    rtc_url: str | None = None,
     devices: bool = False,
     **values: object,
 ) -> Response:
     base = _base()
-    html = await render_template(
-        f"pages/{template}", base=base, static=f"/static/{assets.version}", livekit_ws=livekit_ws, **values
-    )
-    headers = page_headers(
-        base, ancestors=ancestors, secret="token" in request.args, livekit_ws=livekit_ws, devices=devices
-    )
+    values |= {"base": base, "static": f"/static/{assets.version}", "rtc_url": rtc_url or ""}
+    html = await render_template(f"pages/{template}", **values)
+    headers = page_headers(base, ancestors=ancestors, secret="token" in request.args, rtc_url=rtc_url, devices=devices)
     return Response(html, status=status, headers=headers, content_type="text/html; charset=utf-8")
 
 
