@@ -19,6 +19,7 @@ from livekit import rtc
 
 WIDTH, HEIGHT, FPS = 320, 240, 15
 RATE = 48_000
+KINDS = {rtc.TrackKind.KIND_VIDEO: "video", rtc.TrackKind.KIND_AUDIO: "audio"}
 
 
 def say(event: str, **more: Any) -> None:
@@ -93,6 +94,8 @@ async def main() -> None:
     room.on("reconnected", lambda: say("reconnected"))
     room.on("disconnected", lambda reason: say("disconnected", reason=rtc.DisconnectReason.Name(reason)))
     room.on("participant_connected", lambda p: say("participant", who=p.identity))
+    room.on("track_muted", lambda p, publication: say("muted", who=p.identity, kind=KINDS[publication.kind]))
+    room.on("track_unpublished", lambda publication, p: say("withdrawn", who=p.identity, kind=KINDS[publication.kind]))
     room.on("track_subscribed", lambda t, _publication, p: start(watch(t, p.identity)))
     try:
         await room.connect(first["url"], first["token"])

@@ -10,7 +10,7 @@ from werkzeug.exceptions import NotFound
 
 from streamhub.errors import NotFound as NotBuilt
 from streamhub.model.urls import Base, RoomUrls
-from streamhub.net.addresses import is_loopback_netloc
+from streamhub.net.addresses import is_loopback_netloc, split_host
 from streamhub.services.access import RoomView
 from streamhub.web.pages.assets import ASK_EACH_TIME, BUILD_COMMAND, FIVE_MINUTES, SDK, Asset, Assets, load_assets
 from streamhub.web.pages.deps import PagesDeps
@@ -18,6 +18,7 @@ from streamhub.web.pages.options import EmbedOptions, parse_embed_options
 from streamhub.web.pages.policy import ANYBODY, OURSELVES, page_headers
 
 ADAPTOR = f"{SDK}/streamhub-adaptor.global.js"
+DEFAULT_PORT = 3020  # behind a proxy, whose port tells nothing about ours
 ROBOTS = "User-agent: *\nDisallow: /\n"
 
 
@@ -60,6 +61,7 @@ def blueprint(pages: PagesDeps) -> Blueprint:
         if found is None:
             return await _page(assets, "not_found.html", status=404, app=app, room=room)
         key, base = found.key, _base()
+        host, port = split_host(base.host) or (base.host, None)
         return await _page(
             assets,
             "studio.html",
@@ -67,7 +69,8 @@ def blueprint(pages: PagesDeps) -> Blueprint:
             devices=True,
             key=key,
             name=_short(key.app, room),
-            urls=RoomUrls(base, key),
+            own_host=host,
+            port=port or DEFAULT_PORT,
         )
 
     @bp.get("/static/<path:path>")

@@ -2,8 +2,8 @@
 // They belong to the page, not to a room: a new connection publishes the same ones.
 //
 // on.changed(kind)          its track or state is another one
-// on.added(kind, tracks)    while live: to be published; may be waited for
-// on.removed(kind, tracks)  while live: not to be published any more
+// on.added(tracks)          while live: to be published; it is waited for
+// on.removed(tracks)        while live: not to be published any more; it is waited for
 // on.said(kind, words)      what went wrong, in words; '' when it is over
 
 import { deviceWords, goneWords } from './words.js';
@@ -13,9 +13,9 @@ const PICTURE = { width: 1280, height: 720, frameRate: 30 };
 // The sound of the whole system has everybody else's voice in it: they would hear themselves.
 const SCREEN = { selfBrowserSurface: 'exclude', surfaceSwitching: 'include', systemAudio: 'exclude', contentHint: 'detail' };
 
-export function createCapture(livekit, on, wanted = {}) {
+export function createCapture(livekit, on, { chosen: before = {}, screenSound = true } = {}) {
   const tracks = { camera: null, microphone: null, screen: null, screenSound: null };
-  const chosen = { camera: wanted.camera, microphone: wanted.microphone }; // device ids
+  const chosen = { camera: before.camera, microphone: before.microphone }; // device ids
   const busy = {};
   let live = false;
 
@@ -48,7 +48,7 @@ export function createCapture(livekit, on, wanted = {}) {
       on.said(kind, deviceWords(kind, error));
       return false;
     }
-    if (live) await on.added(kind, [tracks[kind]]);
+    if (live) await on.added([tracks[kind]]);
     return true;
   }
 
@@ -97,7 +97,7 @@ export function createCapture(livekit, on, wanted = {}) {
     const track = tracks[kind];
     if (!track) return;
     tracks[kind] = null;
-    if (live) await on.removed(kind, [track]);
+    if (live) await on.removed([track]);
     track.stop();
     on.changed(kind);
   }
@@ -118,7 +118,7 @@ export function createCapture(livekit, on, wanted = {}) {
   async function share() {
     let made;
     try {
-      made = await livekit.createLocalScreenTracks({ audio: true, ...SCREEN });
+      made = await livekit.createLocalScreenTracks({ audio: screenSound, ...SCREEN });
     } catch (error) {
       // Who closes the browser's list of screens knows it.
       const closed = error.name === 'NotAllowedError' && !/system/i.test(error.message);
@@ -133,14 +133,14 @@ export function createCapture(livekit, on, wanted = {}) {
     });
     on.said('screen', '');
     on.changed('screen');
-    await on.added('screen', made);
+    await on.added(made);
   }
 
   async function unshare() {
     const old = [tracks.screen, tracks.screenSound].filter(Boolean);
     tracks.screen = tracks.screenSound = null;
     on.changed('screen');
-    await on.removed('screen', old);
+    await on.removed(old);
     for (const track of old) track.stop();
   }
 
@@ -173,9 +173,9 @@ export function createCapture(livekit, on, wanted = {}) {
     // Another device, also while live: whoever watches notices nothing but the picture.
     async choose(kind, deviceId) {
       chosen[kind] = deviceId;
-      if (!isOn(kind)) return;
+      if (!tracks[kind]) return;
       try {
-        await tracks[kind].setDeviceId(deviceId);
+        await tracks[kind].setDeviceId({ exact: deviceId });
         on.said(kind, '');
       } catch (error) {
         on.said(kind, deviceWords(kind, error));

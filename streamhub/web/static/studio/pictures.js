@@ -39,7 +39,7 @@ export function watchPictures(config, container, on) {
   const gone = () => become(null);
   const link = createLink(socketUrl(config), {
     open() {},
-    state: become,
+    state: ({ camera }) => become(camera && camera.state),
     frame(blob) {
       if (shown) painter.push(blob);
     },

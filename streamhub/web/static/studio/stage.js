@@ -1,12 +1,10 @@
 // In the room: publishes what `capture` has, shows everybody, and comes back by itself.
 //
-// on.phase(phase)            of the link (rtc/room.js)
 // on.quality(word)           of this person's connection: excellent, good, poor, lost, or '' for unknown
-// on.changed({others, live}) how many others there are to see, and whether anything of ours is published and not muted
+// on.changed({phase, others, live}): how many others there are to see, and whether anything of ours is on
 // on.closed(word, problem)   it is over: a refusal of the token or a reason of LiveKit, for words.js
 // on.failed(kind, error)     a track could not be published
 
-import { keepDivided } from '../rtc/grid.js';
 import { createMediaWatch } from '../rtc/media.js';
 import { expectedTracks, tilesOf } from '../rtc/people.js';
 import { createRoomLink } from '../rtc/room.js';
@@ -18,7 +16,7 @@ import { ENDINGS } from './words.js';
 const LOOK_MS = 1000;
 const QUIET_MS = 4000;
 
-export function createStage({ config, token, capture, container, sound, speaker, on }) {
+export function createStage({ config, token, capture, container, arrange, sound, speaker, on }) {
   const roomOptions = {
     // The tracks are the page's: it stops them itself, and says good-bye itself, because whoever is asked whether to
     // leave the page may also stay.
@@ -27,7 +25,6 @@ export function createStage({ config, token, capture, container, sound, speaker,
     audioOutput: speaker ? { deviceId: speaker } : {},
   };
   const media = createMediaWatch();
-  const arrange = keepDivided(container);
   const tiles = createTiles(container, sound);
   let list = [];
   let published = null; // the Room that has our tracks
@@ -41,7 +38,6 @@ export function createStage({ config, token, capture, container, sound, speaker,
     roomOptions,
     on: {
       phase(phase) {
-        on.phase(phase);
         if (phase === 'connected') arrived();
         sync();
       },
@@ -105,7 +101,7 @@ export function createStage({ config, token, capture, container, sound, speaker,
     tiles.show(list.map((tile) => (tile.local ? { ...tile, name: `${tile.name} (you)` } : tile)));
     arrange();
     const live = capture.all.some((track) => !track.isMuted);
-    on.changed({ others: container.querySelectorAll('.tile:not([data-local])').length, live });
+    on.changed({ phase: link.phase, live, others: container.querySelectorAll('.tile:not([data-local])').length });
   }
 
   async function look() {
@@ -127,6 +123,8 @@ export function createStage({ config, token, capture, container, sound, speaker,
 
   return {
     start: () => link.start(),
+    // One of our tracks was switched on or off.
+    changed: sync,
     stop,
     // One after the other: LiveKit's client negotiates each.
     add: (tracks) => (publishing = publishing.then(() => publish(tracks))),

@@ -91,6 +91,40 @@ export const ENDINGS = {
   LEFT: { title: 'You have left the room', text: 'Camera and microphone are off.', hint: '' },
 };
 
+// Before there is a room to enter.
+export const GATES = {
+  insecure: {
+    title: 'Your browser keeps camera and microphone from this page',
+    text: 'It gives them only to pages that come over https, or from localhost: on the way here nothing is encrypted, and anybody on the network could change what the page does.',
+  },
+  no_webrtc: {
+    title: 'This browser cannot do WebRTC',
+    text: 'It is too old, or WebRTC is switched off in it.',
+    hint: 'Open this page in a current Chrome, Edge, Firefox or Safari.',
+  },
+  no_devices: {
+    title: 'This browser gives no page a camera or microphone',
+    text: 'Browsers inside of other apps often do not.',
+    hint: 'Copy the link and open it in Chrome, Edge, Firefox or Safari itself.',
+  },
+  no_token: { title: 'Enter the studio', text: 'Here you go live with camera, microphone or screen, and see and hear everybody in the room.' },
+  unreachable: { title: 'The server does not answer', text: '', hint: 'The page tries again every few seconds.' },
+  no_client: {
+    title: 'Part of this page is missing',
+    text: '',
+    hint: 'If the server is yours and runs from a checkout: scripts/sdk builds it; then start the server again.',
+  },
+};
+
+// Look of the badge and its word, by the phase of the link.
+export const PHASES = {
+  connecting: ['waiting', 'Connecting'],
+  connected: ['live', 'Live'],
+  watching: ['plain', 'Watching'],
+  reconnecting: ['waiting', 'Reconnecting'],
+  waiting: ['waiting', 'Reconnecting'],
+};
+
 export const QUALITIES = {
   excellent: 'Good connection',
   good: 'Fair connection',
