@@ -40,20 +40,14 @@ def blueprint(pages: PagesDeps) -> Blueprint:
         found = await pages.find_room(app, room)
         if found is None:
             return await _page(assets, "not_found.html", status=404, app=app, room=room)
-        # The contract's pages may be framed by anybody; nobody is logged in here, so there is no click to steal.
-        return await _player(
-            assets, "play.html", found, room, EmbedOptions(), ancestors=ANYBODY if found.public else OURSELVES
-        )
+        return await _player(assets, "play.html", found, room, EmbedOptions(muted=False), pages.rtc_url)
 
     @bp.get("/embed/<app>/<room>", strict_slashes=False)
     async def embed(app: str, room: str) -> Response:
         found = await pages.find_room(app, room)
         if found is None:
             return await _page(assets, "not_found.html", status=404, ancestors=ANYBODY, app=app, room=room)
-        options = parse_embed_options(request.args)
-        return await _player(
-            assets, "embed.html", found, room, options, ancestors=ANYBODY if found.public else OURSELVES
-        )
+        return await _player(assets, "embed.html", found, room, parse_embed_options(request.args), pages.rtc_url)
 
     @bp.get("/studio/<app>/<room>", strict_slashes=False)
     async def studio(app: str, room: str) -> Response:
@@ -113,13 +107,7 @@ def _short(app: str, room: str) -> str:
 
 
 async def _player(
-    assets: Assets,
-    template: str,
-    found: RoomView,
-    room: str,
-    options: EmbedOptions,
-    *,
-    ancestors: str = OURSELVES,
+    assets: Assets, template: str, found: RoomView, room: str, options: EmbedOptions, rtc_url: str | None
 ) -> Response:
     key = found.key
     token = request.args.get("token", "")
@@ -129,7 +117,9 @@ async def _player(
     return await _page(
         assets,
         template,
-        ancestors=ancestors,
+        # The contract's pages may be framed by anybody; nobody is logged in here, so there is no click to steal.
+        ancestors=ANYBODY if found.public else OURSELVES,
+        rtc_url=rtc_url,
         key=key,
         name=_short(key.app, room),
         urls=urls,

@@ -45,8 +45,8 @@ export function createTiles(container, sound, on = {}) {
     set(element, 'local', told.local);
     set(element, 'speaking', told.speaking);
     set(element, 'silent', told.silent);
-    // A face instead of a picture that is not meant to be there; one that has not come yet is waited for.
-    set(element, 'faceless', Boolean(told.video && !told.video.isMuted));
+    // Whoever sends no picture has a face instead; a picture that has not come yet is waited for.
+    set(element, 'pictured', Boolean(told.video && !told.video.isMuted));
     text(element.querySelector('.tile-name span'), told.kind === 'screen' ? `${told.name} – screen` : told.name);
     text(element.querySelector('.tile-face'), [...told.name][0] || '?');
     tile.video.setAttribute('aria-label', `Video of ${told.name}`);
@@ -100,7 +100,7 @@ export function createTiles(container, sound, on = {}) {
         remove(tile);
         changed = true;
       }
-      for (const told of list) {
+      for (const [n, told] of list.entries()) {
         let tile = tiles.get(told.id);
         if (!tile) {
           tile = make(told.id);
@@ -109,6 +109,8 @@ export function createTiles(container, sound, on = {}) {
           changed = true;
         }
         update(tile, told);
+        // Not by moving the element: a video that is moved stops.
+        tile.element.style.order = n + 1;
       }
       return changed;
     },
