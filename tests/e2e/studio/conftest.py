@@ -108,19 +108,21 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudioHub]:
     made.stop()
 
 
-@contextmanager
-def chromium(*more: str) -> Iterator[Browser]:
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
     assert CHROMIUM is not None, "no chromium on this machine"
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *DEVICES, *more])
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *DEVICES, ALLOWED])
         yield opened
         opened.close()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium(ALLOWED) as opened:
-        yield opened
+@pytest.fixture
+def strict_browser(browser: Browser) -> Iterator[Browser]:
+    """One that allows devices to no page: nobody is there whom it could ask."""
+    opened = browser.browser_type.launch(executable_path=CHROMIUM, args=[*FLAGS, *DEVICES])
+    yield opened
+    opened.close()
 
 
 @attrs.define(eq=False)

@@ -75,6 +75,7 @@ def test_moderator_switches_everything_and_leaves(hub: StudioHub, enter: Enter) 
         page.keyboard.press("s")
         listener.said("frames", who="ann", count=1)
         expect(page.locator("#screen")).to_have_text("Stop sharing")
+        expect(page.locator("#screen")).to_have_attribute("aria-busy", "false", timeout=WAIT_MS)
         expect(page.locator("[data-local][data-kind=screen]")).to_have_count(0)
         page.keyboard.press("s")
         listener.said("withdrawn", who="ann", kind="video")
@@ -113,7 +114,17 @@ def test_moderator_switches_everything_and_leaves(hub: StudioHub, enter: Enter) 
 def test_two_windows_with_one_token_then_livekit_dies_then_all_of_the_server(
     hub: StudioHub, enter: Enter, complaints: Complaints
 ) -> None:
-    complaints.expected = ("WebSocket", "websocket", "ERR_CONNECTION", "503", "500", "signal", "Failed to", "abort")
+    complaints.expected = (
+        "WebSocket",
+        "websocket",
+        "ERR_CONNECTION",
+        "503",
+        "500",
+        "signal",
+        "Failed to",
+        "abort",
+        "leave request",
+    )
     url = hub.mint("twice", "ann", name="Ann")["studioUrl"]
     first = enter(url)
     second = enter(url)
@@ -126,8 +137,9 @@ def test_two_windows_with_one_token_then_livekit_dies_then_all_of_the_server(
     lives_again(hub, second)
     hub.stop()
     expect(second.locator("#badge-word")).to_have_text("Reconnecting", timeout=WAIT_MS)
-    second.keyboard.press("v")  # meanwhile switched off and on
-    second.keyboard.press("v")
+    for pressed in ("false", "true"):  # meanwhile it is switched off and on
+        second.keyboard.press("v")
+        expect(second.locator("#camera[aria-busy=false]")).to_have_attribute("aria-pressed", pressed, timeout=WAIT_MS)
     hub.start()
     lives_again(hub, second)
     assert first.locator("#gate-title").is_visible(), "the first window fights for its place"

@@ -39,7 +39,6 @@ const gate = createGate({
   other() {
     forgetToken(config);
     location.replace(location.pathname); // as if one had just come
-    if (location.hash) location.reload();
   },
   ticket(text) {
     token = tokenIn(text) || text;
@@ -189,7 +188,8 @@ function become(phase) {
   root.dataset.phase = phase;
   part('gate').hidden = phase !== 'gate';
   part('badge').hidden = phase !== 'live';
-  for (const id of ['devices', 'leave']) part(id).hidden = phase !== 'live';
+  part('leave').hidden = phase !== 'live';
+  part('devices').hidden = phase !== 'live' || !panel.hasLists;
 }
 
 function tellPhase(phase) {

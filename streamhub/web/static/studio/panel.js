@@ -36,8 +36,10 @@ export function createPanel(kinds, on) {
     part('devices').setAttribute('aria-expanded', String(open));
     hear();
   });
+  const speakers = Boolean(navigator.mediaDevices) && 'setSinkId' in HTMLMediaElement.prototype;
   part('meter').hidden = !kinds.includes('microphone');
-  for (const kind of ['camera', 'microphone']) part(`pick-${kind}`).closest('.pick').hidden = !kinds.includes(kind);
+  const lists = [...kinds, ...(speakers ? ['speaker'] : [])];
+  for (const kind of ['camera', 'microphone', 'speaker']) part(`pick-${kind}`).closest('.pick').hidden = !lists.includes(kind);
 
   function look() {
     const track = capture.isOn('camera') ? capture.track('camera') : null;
@@ -82,12 +84,10 @@ export function createPanel(kinds, on) {
       for (const kind of Object.keys(LABELS)) part(kind).hidden = !names.includes(kind);
     },
     async listDevices() {
-      const speaker = navigator.mediaDevices && 'setSinkId' in HTMLMediaElement.prototype;
-      part('pick-speaker').closest('.pick').hidden = !speaker;
       if (!navigator.mediaDevices) return;
       if (!pickers) {
         const current = (kind) => (capture.track(kind) ? capture.track(kind).mediaStreamTrack.getSettings().deviceId : null);
-        pickers = createPickers([...kinds, ...(speaker ? ['speaker'] : [])], current, {
+        pickers = createPickers(lists, current, {
           choose: (kind, id) => (kind === 'speaker' ? on.speaker(id) : capture.choose(kind, id)),
         });
       }
@@ -99,8 +99,8 @@ export function createPanel(kinds, on) {
       const isOn = capture.isOn(kind);
       button.setAttribute('aria-pressed', String(isOn));
       button.setAttribute('aria-busy', String(capture.isBusy(kind)));
-      const [off, on_] = LABELS[kind];
-      button.title = `${isOn ? off : on_} (${button.getAttribute('aria-keyshortcuts')})`;
+      const [whenOn, whenOff] = LABELS[kind];
+      button.title = `${isOn ? whenOn : whenOff} (${button.getAttribute('aria-keyshortcuts')})`;
       if (kind === 'screen') button.querySelector('.tool-label').textContent = isOn ? 'Stop sharing' : 'Share screen';
       if (kind === 'camera') look();
       if (kind === 'microphone') hear();
@@ -116,6 +116,8 @@ export function createPanel(kinds, on) {
       else problems.delete(kind);
       tellProblems();
     },
+    // Whether there is any device to choose.
+    hasLists: lists.length > 0,
     get troubled() {
       return kinds.filter((kind) => problems.has(kind) && !capture.isOn(kind));
     },

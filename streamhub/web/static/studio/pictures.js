@@ -16,8 +16,7 @@ export function watchPictures(config, container, on) {
   canvas.setAttribute('aria-label', `Picture of the camera in ${config.name}`);
   const caption = document.createElement('figcaption');
   caption.className = 'tile-name';
-  const word = document.createElement('span');
-  caption.append(word);
+  caption.innerHTML = '<span>Camera</span><em>no picture</em>';
   element.append(canvas, caption);
   const painter = createPainter(canvas, () => {});
   let shown = false;
@@ -27,7 +26,6 @@ export function watchPictures(config, container, on) {
     state = next;
     const present = state === 'live' || state === 'stale';
     if (!present) painter.forget();
-    word.textContent = state === 'stale' ? 'Camera – no new picture' : 'Camera';
     element.toggleAttribute('data-quiet', state === 'stale');
     if (present === shown) return;
     shown = present;
