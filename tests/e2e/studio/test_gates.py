@@ -122,6 +122,40 @@ def test_token_for_a_voice_then_the_microphone_alone_and_for_a_viewer_nothing(
     expect(page.locator("#badge-word")).to_have_text("Watching", timeout=WAIT_MS)
 
 
+HOLD = """
+const devices = navigator.mediaDevices, ask = devices.getUserMedia.bind(devices);
+const answered = new Promise((resolve) => (window.allow = resolve));
+window.given = [];
+devices.getUserMedia = async (wanted) => {
+    await answered;
+    const stream = await ask(wanted);
+    window.given.push(...stream.getTracks());
+    return stream;
+};
+"""
+
+
+def test_question_for_devices_answered_late_then_one_is_live_and_whoever_has_left_is_not(
+    hub: StudioHub, open_page: OpenPage, complaints: Complaints
+) -> None:
+    complaints.expected = GOODBYES
+    for identity, left in (("slow", False), ("gone", True)):
+        url = hub.mint("late", identity)["studioUrl"]
+        page = open_page(url, before=lambda new: new.add_init_script(HOLD))
+        page.click("#join")
+        expect(page.locator("#badge-word")).to_have_text("Watching", timeout=WAIT_MS)
+        if left:
+            page.click("#leave")
+            expect(page.locator("#gate-title")).to_have_text("You have left the room")
+        page.evaluate("window.allow()")
+        page.wait_for_function("window.given.length === 2")
+        if left:
+            page.wait_for_function("window.given.every((track) => track.readyState === 'ended')")
+        else:
+            expect(page.locator("#badge-word")).to_have_text("Live", timeout=WAIT_MS)
+            wait_until(lambda: hub.streams() >= {"slow"}, "it is a stream", LIMIT_S)
+
+
 def test_devices_refused_then_what_to_click_and_one_joins_without(hub: StudioHub, strict_browser: Browser) -> None:
     page = strict_browser.new_page()
     page.goto(hub.mint("shy", "ann")["studioUrl"])

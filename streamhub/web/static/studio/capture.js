@@ -18,6 +18,7 @@ export function createCapture(livekit, on, { chosen: before = {}, screenSound = 
   const chosen = { camera: before.camera, microphone: before.microphone }; // device ids
   const busy = {};
   let live = false;
+  let stay = 0; // a device that opens after one has left is closed again
 
   const options = {
     camera: () => ({ resolution: PICTURE, ...(chosen.camera ? { deviceId: chosen.camera } : {}) }),
@@ -26,10 +27,13 @@ export function createCapture(livekit, on, { chosen: before = {}, screenSound = 
 
   // Both with one question of the browser; if one of them cannot be had, the other by itself.
   async function open(kinds) {
+    const mine = stay;
     if (kinds.length > 1) {
       try {
         const made = await livekit.createLocalTracks({ video: options.camera(), audio: options.microphone() });
+        if (mine !== stay) return made.forEach((track) => track.stop());
         for (const track of made) adopt(track.kind === 'video' ? 'camera' : 'microphone', track);
+        if (live) await on.added(made); // somebody joined before the browser's question was answered
         return;
       } catch (error) {
         if (error.name === 'NotAllowedError' && !(await anyAllowed(kinds))) {
@@ -38,12 +42,15 @@ export function createCapture(livekit, on, { chosen: before = {}, screenSound = 
         }
       }
     }
-    for (const kind of kinds) await start(kind);
+    for (const kind of kinds) if (mine === stay) await start(kind);
   }
 
   async function start(kind) {
+    const mine = stay;
     try {
-      adopt(kind, await make(kind));
+      const made = await make(kind);
+      if (mine !== stay) return made.stop();
+      adopt(kind, made);
     } catch (error) {
       on.said(kind, deviceWords(kind, error));
       return false;
@@ -186,6 +193,7 @@ export function createCapture(livekit, on, { chosen: before = {}, screenSound = 
     async setLive(yes) {
       live = yes;
       if (yes) return;
+      stay += 1;
       if (tracks.screen) await unshare();
       for (const kind of ['camera', 'microphone']) await drop(kind);
     },

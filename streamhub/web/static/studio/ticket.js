@@ -11,8 +11,9 @@ const keyOf = ({ app, room }) => `studio ${app}/${room}`;
 export function takeToken(config) {
   const given = tokenIn(location.hash.slice(1)) || tokenIn(location.search);
   if (!given) return recall(config);
-  const kept = keepToken(config, given);
-  // Without a store it has to stay where a reload finds it, but not where it would be sent.
+  // Without a store it has to stay where a reload finds it, but not where it would be sent. What is no join token (an
+  // API token, by mistake) is kept nowhere.
+  const kept = keepToken(config, given) || !readTicket(given);
   history.replaceState(null, '', kept ? location.pathname : `${location.pathname}#token=${given}`);
   return given;
 }
@@ -23,8 +24,10 @@ export function tokenIn(text) {
   return named ? decodeURIComponent(named[1]) : null;
 }
 
+// Whether it is kept; what is no join token never is.
 export function keepToken(config, token) {
   try {
+    if (!readTicket(token)) return false;
     sessionStorage.setItem(keyOf(config), token);
     return true;
   } catch (_) {
