@@ -15,7 +15,7 @@ export function createTiles(container, sound, on = {}) {
       '<span class="tile-face" aria-hidden="true"></span>' +
       '<figcaption class="tile-name"><svg class="icon mic-off" aria-hidden="true" viewBox="0 0 24 24">' +
       '<path d="M9 9v2a3 3 0 0 0 4.6 2.5M15 11.5V6a3 3 0 0 0-5.7-1.3M6 11a6 6 0 0 0 9.5 4.9M18 11a6 6 0 0 1-.4 2M12 17v4M4 3l16 18"/>' +
-      '</svg><span></span><em>no picture</em></figcaption>';
+      '</svg><span></span><em></em></figcaption>';
     const tile = {
       id,
       element,
@@ -128,7 +128,7 @@ export function createTiles(container, sound, on = {}) {
     // Says of each tile whether it is without news: `isQuiet(track)`.
     mark(isQuiet) {
       for (const tile of tiles.values()) {
-        set(tile.element, 'quiet', Boolean(tile.track) && isQuiet(tile.track));
+        markQuiet(tile.element, Boolean(tile.track) && isQuiet(tile.track));
       }
     },
     get all() {
@@ -140,6 +140,12 @@ export function createTiles(container, sound, on = {}) {
 // A live picture is not to be smoothed: as little delay as the browser allows.
 function hurry(track) {
   if (track.receiver && 'playoutDelayHint' in track.receiver) track.receiver.playoutDelayHint = 0;
+}
+
+// Says on the tile that its picture is an old one, or none.
+export function markQuiet(element, yes) {
+  set(element, 'quiet', yes);
+  text(element.querySelector('em'), yes ? 'no picture' : '');
 }
 
 function set(element, name, yes) {

@@ -1,48 +1,72 @@
-"""A server with a real livekit-server, publishers in a Chromium with fake devices, and viewers that are normal pages."""
+"""A server with a real livekit-server, and publishers in a Chromium with fake devices; viewers are our pages."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import attrs
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.e2e.pages.conftest import CHROMIUM, FLAGS, Hub, wait_until
+from tests.e2e.pages.conftest import CHROMIUM, FLAGS, START_S, Hub, wait_until
 from tests.support.livekit import livekit_binary
 
 FAKE_DEVICES = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 PUBLISH = """
 async ({url, token, video, audio, screen}) => {
-    const livekit = await import('/static/sdk/livekit-client.js');
-    const room = window.room = new livekit.Room({
-        // However busy this machine is: a test counts pixels.
-        publishDefaults: {degradationPreference: 'maintain-resolution'},
-    });
-    await room.connect(url, token);
-    const me = room.localParticipant;
-    const resolution = {width: 640, height: 360, frameRate: 15};
-    if (audio) await me.setMicrophoneEnabled(true);
-    if (video) await me.setCameraEnabled(true, {resolution});
-    if (screen) {
+    const {createRoomLink} = await import('/static/rtc/room.js');
+    const publish = async (me) => {
+        if (me.trackPublications.size) return;
+        if (audio) await me.setMicrophoneEnabled(true);
+        if (video) await me.setCameraEnabled(true, {resolution: {width: 640, height: 360, frameRate: 15}});
+        if (!screen) return;
         const canvas = Object.assign(document.createElement('canvas'), {width: 640, height: 800});
         const pen = canvas.getContext('2d');
-        setInterval(() => { pen.fillStyle = `hsl(${Date.now() / 10 % 360} 80% 50%)`; pen.fillRect(0, 0, 640, 800); }, 60);
+        setInterval(() => {
+            pen.fillStyle = `hsl(${Date.now() / 10 % 360} 80% 50%)`;
+            pen.fillRect(0, 0, 640, 800);
+        }, 60);
         const [track] = canvas.captureStream(15).getVideoTracks();
-        await me.publishTrack(track, {source: livekit.Track.Source.ScreenShare, simulcast: false});
-    }
+        await me.publishTrack(track, {source: 'screen_share', simulcast: false});
+    };
+    await new Promise((resolve, reject) => {
+        window.link = createRoomLink({
+            ask: async () => ({url, token}),
+            // However busy this machine is: a test counts pixels.
+            roomOptions: {publishDefaults: {degradationPreference: 'maintain-resolution'}},
+            on: {
+                phase: (phase) => {
+                    if (phase === 'connected') publish(window.link.room.localParticipant).then(resolve, reject);
+                },
+                changed: () => {},
+                breaking: () => {},
+                refused: reject,
+            },
+        });
+        window.link.start();
+    });
 }
 """
 
 
+@contextmanager
+def livekit_hub(folder: Path) -> Iterator[Hub]:
+    """A server whose livekit-server is ready."""
+    made = Hub(folder / "data", extra={"STREAMHUB_LIVEKIT_BINARY": livekit_binary()})
+    try:
+        made.start()
+        wait_until(lambda: livekit_ready(made), "livekit-server is ready", START_S)
+        yield made
+    finally:
+        made.stop()
+
+
 @pytest.fixture(scope="package")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    made = Hub(tmp_path_factory.mktemp("rtc") / "data", extra={"STREAMHUB_LIVEKIT_BINARY": livekit_binary()})
-    made.start()
-    wait_until(lambda: livekit_ready(made), "livekit-server is ready")
-    yield made
-    made.stop()
+    with livekit_hub(tmp_path_factory.mktemp("rtc")) as made:
+        yield made
 
 
 def livekit_ready(hub: Hub) -> bool:
@@ -67,7 +91,7 @@ class Publisher:
     context: BrowserContext
 
     def leave(self) -> None:
-        self.page.evaluate("window.room.disconnect()")
+        self.page.evaluate("window.link.stop()")
         self.context.close()
 
 
@@ -80,13 +104,20 @@ def publish(browser: Browser, hub: Hub) -> Iterator[Publish]:
     contexts: list[BrowserContext] = []
 
     def make(
-        room: str, identity: str, *, audio: bool = True, video: bool = True, screen: bool = False, app: str = "live"
+        room: str,
+        identity: str,
+        *,
+        audio: bool = True,
+        video: bool = True,
+        screen: bool = False,
+        app: str = "live",
+        at: Hub = hub,
     ) -> Publisher:
-        answer = hub.call("POST", f"/apps/{app}/tokens", {"room": room, "identity": identity, "name": identity.title()})
+        answer = at.call("POST", f"/apps/{app}/tokens", {"room": room, "identity": identity, "name": identity.title()})
         context = browser.new_context()
         contexts.append(context)
         page = context.new_page()
-        page.goto(f"{hub.base_url}/")
+        page.goto(f"{at.base_url}/")
         given = {"url": answer["wsUrl"], "token": answer["token"], "audio": audio, "video": video, "screen": screen}
         page.evaluate(PUBLISH, given)
         return Publisher(page, context)

@@ -59,7 +59,7 @@ def tiles(view: Page | Frame) -> list[str]:
         view.evaluate(
             """() => [...document.querySelectorAll('#tiles > .tile')].filter((tile) => !tile.hidden)
                 .sort((a, b) => a.style.order - b.style.order)
-                .map((tile) => (tile.dataset.identity || 'camera') + (tile.dataset.kind === 'screen' ? '/screen' : ''))"""
+                .map(({dataset: {identity, kind}}) => (identity || 'camera') + (kind === 'screen' ? '/screen' : ''))"""
         )
     )
 

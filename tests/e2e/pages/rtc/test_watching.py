@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageStat
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Browser, Page, Request, expect
 
-from tests.e2e.pages.conftest import Hub
+from tests.e2e.pages.conftest import CHROMIUM, FLAGS, Hub
 from tests.e2e.pages.looks import pictures
 from tests.e2e.pages.rtc.conftest import Publish
 from tests.e2e.pages.rtc.seen import expect_audible, expect_badge, expect_moving, expect_tiles, expect_true, tiles
@@ -148,3 +148,23 @@ def test_controls_of_a_room_with_sound(open_page, publish: Publish, muted: bool)
         with page.expect_download() as download:
             page.keyboard.press("s")
         assert download.value.suggested_filename.startswith("live-hall-")
+
+
+def test_browser_that_forbids_sound_shows_the_picture_and_a_button(browser: Browser, hub: Hub, publish: Publish):
+    publish("porch", "ann")
+    strict = browser.browser_type.launch(executable_path=CHROMIUM, args=FLAGS)
+    try:
+        page = strict.new_page()
+        # Until then nothing may be asked in the page: that would count as its user's doing.
+        with page.expect_console_message(lambda said: "could not playback audio" in said.text, timeout=60_000):
+            page.goto(f"{hub.base_url}/play/live/porch")
+        expect(page.locator("#unmute")).to_be_visible(timeout=60_000)
+        expect(page.locator("#mute")).to_have_attribute("aria-pressed", "true")
+        expect_badge(page, "Live")
+        page.click("#unmute")
+        expect(page.locator("#unmute")).to_be_hidden()
+        expect_true(page, "!document.querySelector('.tile audio').muted")
+        expect_moving(page, "ann")
+        expect_audible(page, "ann")
+    finally:
+        strict.close()
