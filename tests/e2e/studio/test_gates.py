@@ -139,21 +139,24 @@ def test_question_for_devices_answered_late_then_one_is_live_and_whoever_has_lef
     hub: StudioHub, open_page: OpenPage, complaints: Complaints
 ) -> None:
     complaints.expected = GOODBYES
-    for identity, left in (("slow", False), ("gone", True)):
+
+    def join(identity: str) -> Page:
         url = hub.mint("late", identity)["studioUrl"]
         page = open_page(url, before=lambda new: new.add_init_script(HOLD))
         page.click("#join")
         expect(page.locator("#badge-word")).to_have_text("Watching", timeout=WAIT_MS)
-        if left:
-            page.click("#leave")
-            expect(page.locator("#gate-title")).to_have_text("You have left the room")
-        page.evaluate("window.allow()")
-        page.wait_for_function("window.given.length === 2")
-        if left:
-            page.wait_for_function("window.given.every((track) => track.readyState === 'ended')")
-        else:
-            expect(page.locator("#badge-word")).to_have_text("Live", timeout=WAIT_MS)
-            wait_until(lambda: hub.streams() >= {"slow"}, "it is a stream", LIMIT_S)
+        return page
+
+    slow = join("slow")
+    slow.evaluate("window.allow()")
+    expect(slow.locator("#badge-word")).to_have_text("Live", timeout=WAIT_MS)
+    wait_until(lambda: "slow" in hub.streams(), "it is a stream", LIMIT_S)
+    gone = join("gone")
+    gone.click("#leave")
+    expect(gone.locator("#gate-title")).to_have_text("You have left the room")
+    gone.evaluate("window.allow()")
+    states = "window.given.map((track) => track.readyState)"
+    wait_until(lambda: gone.evaluate(states) == ["ended", "ended"], "both are closed again", LIMIT_S)
 
 
 def test_devices_refused_then_what_to_click_and_one_joins_without(hub: StudioHub, strict_browser: Browser) -> None:
