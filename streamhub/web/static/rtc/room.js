@@ -5,7 +5,7 @@
 // on.phase(phase)        connecting, connected, reconnecting (LiveKit's client is at it), waiting (for our next try), off
 // on.changed()           who is there, what they publish, or who speaks may have changed
 // on.breaking()          the connection is about to be mended: the last moment to keep what is on the screen
-// on.refused(word, more)  ask() was refused; asked again later
+// on.refused(word, why)  ask() was refused, why: what it said besides; asked again later
 // on.ended(reason)       LiveKit closed the connection, its DisconnectReason as a word; false: do not come back
 
 import { createBackoff } from '../pace.js';
