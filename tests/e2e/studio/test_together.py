@@ -160,7 +160,7 @@ def lives_again(hub: StudioHub, page: Page) -> None:
     """Others see and hear Ann, and the page says so."""
     wait_until(lambda: "ann" in hub.streams(), "ann publishes", LIMIT_S)
     expect(page.locator("#badge-word")).to_have_text("Live", timeout=WAIT_MS)
-    expect(page.locator("#problems p")).to_have_count(0)
+    expect(page.locator("#problems p")).to_have_count(0, timeout=WAIT_MS)
     with guest(hub, "twice", "listener", canPublish=False) as listener:
         listener.decoded("ann")
     expect_moving(page, f"{OWN} video")

@@ -162,7 +162,8 @@ function join(kinds) {
       },
       closed: leave,
       failed(source, error) {
-        panel.say(SOURCES[source] || 'camera', deviceWords(SOURCES[source] || 'camera', error));
+        const kind = SOURCES[source] || 'camera';
+        panel.say(kind, error ? deviceWords(kind, error) : '');
       },
     },
   });

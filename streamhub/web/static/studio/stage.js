@@ -3,7 +3,7 @@
 // on.quality(word)           of this person's connection: excellent, good, poor, lost, or '' for unknown
 // on.changed({phase, others, live}): how many others there are to see, and whether anything of ours is on
 // on.closed(word, problem)   it is over: a refusal of the token or a reason of LiveKit, for words.js
-// on.failed(kind, error)     a track could not be published
+// on.failed(source, error)   a track could not be published; null: now it is
 
 import { createMediaWatch } from '../rtc/media.js';
 import { expectedTracks, tilesOf } from '../rtc/people.js';
@@ -15,6 +15,8 @@ import { ENDINGS } from './words.js';
 
 const LOOK_MS = 1000;
 const QUIET_MS = 4000;
+const AGAIN_MS = 3000;
+const MOST_AGAIN = 3;
 
 export function createStage({ config, token, capture, container, arrange, sound, speaker, on }) {
   const roomOptions = {
@@ -29,6 +31,8 @@ export function createStage({ config, token, capture, container, arrange, sound,
   let list = [];
   let published = null; // the Room that has our tracks
   let publishing = Promise.resolve();
+  let again = 0; // how often publishing was tried again over this connection
+  let timer = 0;
 
   const link = createRoomLink({
     async ask() {
@@ -54,10 +58,16 @@ export function createStage({ config, token, capture, container, arrange, sound,
   const pictures = watchPictures(config, container, { changed: sync });
   const looking = setInterval(look, LOOK_MS);
 
-  // LiveKit's client brings our tracks along when it mends a connection; into a new room they come by us.
+  // LiveKit's client brings along what was published when it mends a connection. Into a new room our tracks come by us,
+  // and so do those whose publication the break had interrupted.
   function arrived() {
+    again = 0;
+    if (published !== link.room) welcome();
+    publishing = publishing.then(() => publish(capture.all));
+  }
+
+  function welcome() {
     const { room, livekit } = link;
-    if (published === room) return;
     published = room;
     room.on(livekit.RoomEvent.ConnectionQualityChanged, (quality, person) => {
       if (person === room.localParticipant) on.quality(quality === 'unknown' ? '' : quality);
@@ -68,7 +78,7 @@ export function createStage({ config, token, capture, container, arrange, sound,
         token = laterToken(token, renewed);
       });
     }
-    publishing = publishing.then(() => capture.prepare()).then(() => publish(capture.all));
+    publishing = publishing.then(() => capture.prepare());
   }
 
   async function publish(tracks) {
@@ -78,11 +88,22 @@ export function createStage({ config, token, capture, container, arrange, sound,
       if ([...room.localParticipant.trackPublications.values()].some((one) => one.track === track)) continue;
       try {
         await room.localParticipant.publishTrack(track);
+        on.failed(track.source, null);
       } catch (error) {
-        if (room === link.room) on.failed(track.source, error);
+        if (room !== link.room || !capture.all.includes(track)) continue;
+        on.failed(track.source, error);
+        if (again < MOST_AGAIN) retry();
       }
     }
     sync();
+  }
+
+  function retry() {
+    again += 1;
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      publishing = publishing.then(() => publish(capture.all));
+    }, AGAIN_MS);
   }
 
   async function unpublish(tracks) {
@@ -117,6 +138,7 @@ export function createStage({ config, token, capture, container, arrange, sound,
 
   function stop() {
     clearInterval(looking);
+    clearTimeout(timer);
     pictures.stop();
     link.stop();
   }
