@@ -116,7 +116,7 @@ async def serve(
             settings.data_dir,
             version=__version__,
             admin_token=settings.admin_token,
-            livekit=_livekit_keys(settings),
+            livekit=livekit_keys(settings),
         )
         lan = lan_address() if any(is_any_host(a.host) for a in addresses) else None
         base = _own_base(settings, addresses, tls is not None, lan)
@@ -210,12 +210,15 @@ def _services(
         stopping=stop.is_set,
         server=livekit,
         publishing=hub.publishing,
-        join_rules=JoinRules(
-            publish_ttl_s=settings.join_ttl_publish,
-            view_ttl_s=settings.join_ttl_view,
-            ws_url=settings.public_ws_url,
-        ),
+        join_rules=join_rules(settings),
         ingress_rules=IngressRules(settings.ingress == "livekit", settings.public_rtmp_url),
+    )
+
+
+def join_rules(settings: Settings) -> JoinRules:
+    """What the settings say about join tokens."""
+    return JoinRules(
+        publish_ttl_s=settings.join_ttl_publish, view_ttl_s=settings.join_ttl_view, ws_url=settings.public_ws_url
     )
 
 
@@ -304,7 +307,8 @@ def _livekit_choice(settings: Settings, addresses: Sequence[Address], lan: str |
     )
 
 
-def _livekit_keys(settings: Settings) -> LiveKitKeys | None:
+def livekit_keys(settings: Settings) -> LiveKitKeys | None:
+    """The keys of the settings; None: the data folder has ours."""
     if settings.livekit_api_key is None or settings.livekit_api_secret is None:
         return None
     return LiveKitKeys(settings.livekit_api_key, settings.livekit_api_secret)

@@ -73,6 +73,10 @@ class RoomUrls:
         return self._path("embed")
 
     @property
+    def studio(self) -> str:
+        return self._path("studio")
+
+    @property
     def viewer_ws(self) -> str:
         return f"{self.base.ws}/live/ws?{urlencode({'app': self.key.app, 'room': self.key.room})}"
 

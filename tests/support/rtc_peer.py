@@ -19,6 +19,7 @@ from livekit import rtc
 
 WIDTH, HEIGHT, FPS = 320, 240, 15
 RATE = 48_000
+KINDS = {rtc.TrackKind.KIND_VIDEO: "video", rtc.TrackKind.KIND_AUDIO: "audio"}
 
 
 def say(event: str, **more: Any) -> None:
@@ -105,6 +106,8 @@ async def main() -> None:
         "data_received",
         lambda d: say("data", who=None if d.participant is None else d.participant.identity, text=d.data.decode()),
     )
+    room.on("track_muted", lambda p, publication: say("muted", who=p.identity, kind=KINDS[publication.kind]))
+    room.on("track_unpublished", lambda publication, p: say("withdrawn", who=p.identity, kind=KINDS[publication.kind]))
     room.on("track_subscribed", lambda t, _publication, p: start(watch(t, p.identity)))
     try:
         await room.connect(first["url"], first["token"])

@@ -20,12 +20,17 @@ async def find_room(app: str, room: str) -> RoomView | None:
     return RoomView(RoomKey(AppName(app), namespaced(app, room)), APPS[app])
 
 
-def make_app(*, base: Base = Base("https", "cam.example:8443"), rooms: tuple[RoomKey, ...] = ()) -> QuartTrio:
+def make_app(
+    *,
+    base: Base = Base("https", "cam.example:8443"),
+    rooms: tuple[RoomKey, ...] = (),
+    rtc_url: str | None = None,
+) -> QuartTrio:
     async def public_rooms() -> tuple[RoomKey, ...]:
         return rooms
 
     app = QuartTrio("pages", static_folder=None)
-    app.register_blueprint(blueprint(PagesDeps(find_room, public_rooms)))
+    app.register_blueprint(blueprint(PagesDeps(find_room, public_rooms, rtc_url)))
     inner = app.asgi_app
 
     async def with_peer(scope, receive, send):
@@ -46,7 +51,10 @@ def directives(response) -> dict[str, str]:
     return dict(part.strip().partition(" ")[::2] for part in policy.split(";"))
 
 
-@pytest.mark.parametrize("path", ["/", "/play/live/cam1", "/embed/live/cam1", "/play/nope/cam1", "/embed/live/a%20b"])
+PAGES = ["/", "/play/live/cam1", "/embed/live/cam1", "/play/nope/cam1", "/embed/live/a%20b", "/studio/live/cam1"]
+
+
+@pytest.mark.parametrize("path", PAGES)
 async def test_every_page_has_a_policy_without_inline_anything(client, path):
     response = await client.get(path)
     rules = directives(response)
@@ -70,11 +78,33 @@ async def test_every_page_has_a_policy_without_inline_anything(client, path):
         ("/embed/backyard/cam1", "'self'"),
         ("/play/live/cam1", "* file:"),
         ("/play/backyard/cam1", "'self'"),
+        ("/studio/live/cam1", "'self'"),
+        ("/studio/backyard/cam1", "'self'"),
         ("/", "'self'"),
     ],
 )
 async def test_only_public_players_may_be_framed_by_others(client, path, ancestors):
     assert directives(await client.get(path))["frame-ancestors"] == ancestors
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_only_the_studio_may_ask_for_camera_microphone_and_screen(client, path):
+    allowed = "(self)" if path.startswith("/studio") else "()"
+    policy = (await client.get(path)).headers["Permissions-Policy"]
+    assert policy == f"camera={allowed}, microphone={allowed}, display-capture={allowed}"
+
+
+async def test_studio_may_reach_livekit_where_it_is():
+    response = await make_app(rtc_url="wss://livekit.example:7880").test_client().get("/studio/live/cam1")
+    allowed = "'self' wss://cam.example:8443 wss://livekit.example:7880 https://livekit.example:7880"
+    assert directives(response)["connect-src"] == allowed
+    assert 'data-rtc="wss://livekit.example:7880"' in await response.get_data(as_text=True)
+
+
+async def test_studio_never_writes_the_token_of_its_address(client):
+    response = await client.get("/studio/live/cam1?token=secret-token")
+    assert "secret-token" not in await response.get_data(as_text=True)
+    assert response.headers["Cache-Control"] == "private, no-store"
 
 
 async def test_policy_of_a_host_that_could_end_a_directive_leaves_it_out():
@@ -83,7 +113,13 @@ async def test_policy_of_a_host_that_could_end_a_directive_leaves_it_out():
     assert directives(response)["script-src"] == "'self'"
 
 
-@pytest.mark.parametrize("path", ["/play/nope/cam1", "/embed/nope/cam1", "/play/live/a%20b", "/play/live/" + "x" * 121])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/play/nope/cam1", "/embed/nope/cam1", "/play/live/a%20b", "/play/live/" + "x" * 121),
+        *("/studio/nope/cam1", "/studio/live/a%20b"),
+    ],
+)
 async def test_page_of_an_unknown_room_is_404_and_says_what_to_do(client, path):
     response = await client.get(path)
     assert response.status_code == 404
