@@ -62,6 +62,9 @@ const bundle = options =>
         ...options,
     })
 
+const clientBeside = building =>
+    building.onResolve({ filter: /^livekit-client$/ }, () => ({ path: './livekit-client.js', external: true }))
+
 const OURS = 'StreamHub, Apache-2.0'
 
 async function server() {
@@ -86,7 +89,14 @@ async function server() {
         globalName: 'webrtc_adaptor',
         banner,
     })
-    await bundle({ ...common, entryPoints: { [name]: 'src/index.ts' }, format: 'esm', banner })
+    // The other file is beside it: whoever loads both gets one client.
+    await bundle({
+        ...common,
+        entryPoints: { [name]: 'src/index.ts' },
+        format: 'esm',
+        plugins: [sharedModules, { name: 'client-beside', setup: clientBeside }],
+        banner: { js: `/* ${name} ${own}, ${OURS} */` },
+    })
     await writeFile(join(SERVED, 'LICENSES.txt'), await licences(packages))
 }
 

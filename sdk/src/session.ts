@@ -42,6 +42,8 @@ export interface SessionOptions {
   ask: () => Promise<Access>
   roomOptions?: livekit.RoomOptions
   autoSubscribe?: boolean
+  /** Something in the room changed: who is there, what they publish, what is received, muted or not. */
+  changed?: () => void
 }
 
 const STATES: Record<Phase, SessionState> = {
@@ -63,6 +65,7 @@ const REFUSALS: Record<number, string> = {
 /** A stay in a LiveKit room that outlives its connections: each new one gets a fresh token and the same tracks. */
 export class Session extends Emitter<SessionEvents> {
   readonly #link: RoomLink
+  readonly #notify: (() => void) | undefined
   readonly #media = new Map<livekit.RemoteTrack, RemoteMedia>()
   readonly #streams = new Map<string, MediaStream>()
   readonly #local = new Map<livekit.LocalTrack, livekit.TrackPublishOptions>()
@@ -74,8 +77,9 @@ export class Session extends Emitter<SessionEvents> {
   #receives = false
   #told = ''
 
-  constructor({ ask, roomOptions = {}, autoSubscribe = true }: SessionOptions) {
+  constructor({ ask, roomOptions = {}, autoSubscribe = true, changed }: SessionOptions) {
     super()
+    this.#notify = changed
     this.#link = createRoomLink({
       ask: async () => {
         this.#asking = null
@@ -237,9 +241,11 @@ export class Session extends Emitter<SessionEvents> {
     if (room && room !== this.#seen) this.#adopt(room)
     if (this.#receives) this.#take()
     const told = this.participants.join('\n')
-    if (told === this.#told) return
-    this.#told = told
-    this.emit('participants', this.participants)
+    if (told !== this.#told) {
+      this.#told = told
+      this.emit('participants', this.participants)
+    }
+    this.#notify?.()
   }
 
   #take(): void {

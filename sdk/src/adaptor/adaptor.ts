@@ -44,7 +44,7 @@ export class StreamHubAdaptor {
         return found
       },
     }
-    setLogLevel(config.debug ? 'debug' : 'warn')
+    if (config.debug) setLogLevel('debug')
     warnOfApiToken(config.streamhubApiToken)
     queueMicrotask(() => this.#tell('initialized'))
   }

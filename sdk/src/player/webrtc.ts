@@ -106,14 +106,13 @@ export function createWatching(
     },
     start() {
       if (session) return
-      const made = new Session({ ask, autoSubscribe: false })
+      const made = new Session({ ask, autoSubscribe: false, changed: choose })
       session = made
       media.restart()
       made.on('state', state => {
         if (state === 'connected') error = null
         choose()
       })
-      made.on('participants', choose)
       made.on('problem', problem => {
         error = problem
         changed()
