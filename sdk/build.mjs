@@ -1,6 +1,7 @@
 // Bundles. `node build.mjs server`: what the server hands out, into streamhub/web/static/sdk. `node build.mjs package`:
-// dist/ of the npm package, without its types. `node build.mjs test`: the unit tests, into dist/test.
-import { copyFile, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+// dist/ of the npm package, but its types, which `node build.mjs types` arranges once tsc has made them. `node build.mjs
+// test`: the unit tests, into dist/test.
+import { cp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -8,7 +9,6 @@ import { build } from 'esbuild'
 const here = dirname(fileURLToPath(import.meta.url))
 const PAGES = join(here, '..', 'streamhub', 'web', 'static')
 const SERVED = join(PAGES, 'sdk')
-const GLOBAL = 'streamhub-adaptor.global'
 // What every browser of the last five years understands, old tablets on a wall included.
 const TARGET = 'es2020'
 
@@ -65,48 +65,59 @@ const bundle = options =>
 const clientBeside = building =>
     building.onResolve({ filter: /^livekit-client$/ }, () => ({ path: './livekit-client.js', external: true }))
 
-const OURS = 'StreamHub, Apache-2.0'
+const own = await readJson(join(here, 'package.json'))
+const bundled = await packagesOf(['livekit-client'])
+const client = bundled.find(({ name }) => name === 'livekit-client')
+const INSIDE = `livekit-client ${client.version}, Apache-2.0, and what it uses: see LICENSES.txt`
+const OURS = `${own.name} ${own.version}, StreamHub, Apache-2.0`
+
+/** The script for a <script> tag and the licences of what is inside. */
+async function globalScript(outdir) {
+    await bundle({
+        entryPoints: { 'streamhub-adaptor.global': 'src/global.ts' },
+        outdir,
+        minify: true,
+        format: 'iife',
+        globalName: 'webrtc_adaptor',
+        banner: { js: `/* ${OURS}; ${INSIDE} */` },
+    })
+    await writeFile(join(outdir, 'LICENSES.txt'), await licences(bundled))
+}
 
 async function server() {
     await rm(SERVED, { recursive: true, force: true })
     await mkdir(SERVED, { recursive: true })
-    const packages = await packagesOf(['livekit-client'])
-    const { version } = packages.find(({ name }) => name === 'livekit-client')
-    const inside = `livekit-client ${version}, Apache-2.0, and what it uses: see LICENSES.txt`
-    const common = { outdir: SERVED, minify: true }
-    await bundle({
-        ...common,
-        entryPoints: { 'livekit-client': 'livekit-client' },
-        format: 'esm',
-        banner: { js: `/* ${inside} */` },
-    })
-    const { name, version: own } = await readJson(join(here, 'package.json'))
-    const banner = { js: `/* ${name} ${own}, ${OURS}; ${inside} */` }
-    await bundle({
-        ...common,
-        entryPoints: { [GLOBAL]: 'src/global.ts' },
-        format: 'iife',
-        globalName: 'webrtc_adaptor',
-        banner,
-    })
+    const common = { outdir: SERVED, minify: true, format: 'esm' }
+    await bundle({ ...common, entryPoints: { 'livekit-client': 'livekit-client' }, banner: { js: `/* ${INSIDE} */` } })
     // The other file is beside it: whoever loads both gets one client.
     await bundle({
         ...common,
-        entryPoints: { [name]: 'src/index.ts' },
-        format: 'esm',
+        entryPoints: { [own.name]: 'src/index.ts' },
         plugins: [sharedModules, { name: 'client-beside', setup: clientBeside }],
-        banner: { js: `/* ${name} ${own}, ${OURS} */` },
+        banner: { js: `/* ${OURS} */` },
     })
-    await writeFile(join(SERVED, 'LICENSES.txt'), await licences(packages))
+    await globalScript(SERVED)
 }
 
+const DIST = join(here, 'dist')
+
 async function npmPackage() {
-    await rm(join(here, 'dist'), { recursive: true, force: true })
-    const common = { entryPoints: { index: 'src/index.ts' }, outdir: 'dist', external: ['livekit-client'], sourcemap: true }
+    await rm(DIST, { recursive: true, force: true })
+    const common = { entryPoints: { index: 'src/index.ts' }, outdir: DIST, external: ['livekit-client'], sourcemap: true }
     await bundle({ ...common, format: 'esm' })
     await bundle({ ...common, format: 'cjs', outExtension: { '.js': '.cjs' } })
-    await server()
-    for (const file of [`${GLOBAL}.js`, 'LICENSES.txt']) await copyFile(join(SERVED, file), join(here, 'dist', file))
+    await globalScript(DIST)
+}
+
+/** Leaves out what speaks of modules that are bundled away, and repeats the rest for require(). */
+async function types() {
+    const made = join(DIST, 'types')
+    for (const file of await readdir(made, { recursive: true })) {
+        const path = join(made, file)
+        if (file.endsWith('.d.ts') && (await readFile(path, 'utf8')).includes("'#pages/")) await rm(path)
+    }
+    await cp(made, join(DIST, 'types-cjs'), { recursive: true })
+    await writeFile(join(DIST, 'types-cjs', 'package.json'), '{"type": "commonjs"}\n')
 }
 
 async function unitTests() {
@@ -123,9 +134,9 @@ async function unitTests() {
     })
 }
 
-const work = { server, package: npmPackage, test: unitTests }[process.argv[2]]
+const work = { server, package: npmPackage, types, test: unitTests }[process.argv[2]]
 if (!work) {
-    console.error('usage: node build.mjs server|package|test')
+    console.error('usage: node build.mjs server|package|types|test')
     process.exit(2)
 }
 await work()

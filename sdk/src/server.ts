@@ -48,7 +48,7 @@ const segments = (...parts: string[]): string => parts.map(encodeURIComponent).j
 
 /** Where join tokens of an app are minted. `api`: the address of the REST API if it is not the server's `/api/v1`. */
 export function mintUrl(server: string | undefined, app: string, api?: string): string {
-  const base = api && new URL(api, location.href).pathname !== '/' ? api.replace(/\/+$/, '') : `${httpOrigin(server)}/api/v1`
+  const base = api && absolute(api).pathname !== '/' ? api.replace(/\/+$/, '') : `${httpOrigin(server)}/api/v1`
   return `${base}/apps/${segments(app)}/tokens`
 }
 
@@ -99,7 +99,7 @@ async function call(url: string, request: RequestInit): Promise<unknown> {
     })
   } catch (error) {
     if (error instanceof StreamHubError) throw error
-    throw new StreamHubError('unreachable', `no answer from ${new URL(url, location.href).origin}`, {
+    throw new StreamHubError('unreachable', `no answer from ${absolute(url).origin}`, {
       hint: otherOrigin(url) ? 'Is it up, and does its setting cors_origins name this page’s origin?' : 'Is it up?',
       cause: error,
     })
@@ -108,4 +108,6 @@ async function call(url: string, request: RequestInit): Promise<unknown> {
   }
 }
 
-const otherOrigin = (url: string): boolean => new URL(url, location.href).origin !== location.origin
+/** An address, relative ones by the page's. */
+export const absolute = (url: string): URL => new URL(url, globalThis.location?.href)
+const otherOrigin = (url: string): boolean => absolute(url).origin !== globalThis.location?.origin

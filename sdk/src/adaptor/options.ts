@@ -1,6 +1,6 @@
 import type { StreamHubMediaConstraints } from '../capture.js'
 import { StreamHubError } from '../errors.js'
-import { type Access, accessOf, askPlayToken, httpOrigin, mintToken, mintUrl, wsOrigin } from '../server.js'
+import { absolute, type Access, accessOf, askPlayToken, mintToken, mintUrl, wsOrigin } from '../server.js'
 
 export type AntMediaCallback = (info: string, obj?: unknown) => void
 export type AntMediaErrorCallback = (error: string, message?: string) => void
@@ -95,7 +95,7 @@ export async function accessFor(config: StreamHubAdaptorConfig, { room, identity
   const url = streamhubTokenUrl ?? mintUrl(server, app as string, config.streamhubApiUrl)
   const named = name ? { name } : {}
   const body = { ...named, ...tokenRequest, room, identity, canPublish, canSubscribe: true }
-  return accessOf(await mintToken(url, streamhubApiToken, body), server ?? httpOrigin(new URL(url, location.href).origin), wsUrl)
+  return accessOf(await mintToken(url, streamhubApiToken, body), server ?? absolute(url).origin, wsUrl)
 }
 
 // AntMedia's calls pass a token, often '' or a word of its own kind.
