@@ -223,7 +223,7 @@ def _web(
             cors_origins=settings.cors_origins,
             metrics_token=settings.metrics_token,
             tls=tls is not None,
-            pages=PagesDeps(services.access.find_room, public_rooms),
+            pages=PagesDeps(services.access.find_room, public_rooms, services.join_tokens.rules.ws_url),
         )
     )
 

@@ -14,7 +14,7 @@ import trio
 from livekit.protocol import rtc
 from trio_websocket import ConnectionClosed
 
-from tests.support.livekit import livekit_env
+from tests.support.livekit import livekit_env, livekit_pids
 from tests.support.server import Server, run_server
 from tests.support.waiting import eventually
 
@@ -44,16 +44,6 @@ async def join_path(server: Server, identity: str = "me") -> str:
     answer = await server.request("POST", "/api/v1/apps/live/tokens", body)
     assert answer.status == 201, answer.body
     return "/rtc?" + urlencode({"access_token": answer.data["token"], "protocol": 9, "auto_subscribe": 0})
-
-
-def children(pid: int) -> list[int]:
-    """Child processes, whichever thread started them."""
-    return [int(p) for task in Path(f"/proc/{pid}/task").glob("*/children") for p in task.read_text().split()]
-
-
-def livekit_pids(server: Server) -> list[int]:
-    """The livekit-server below our server: the guard's child."""
-    return [child for guard in children(server.pid) for child in children(guard)]
 
 
 def gone(pid: int) -> bool:
@@ -94,7 +84,7 @@ async def test_nothing_else_of_livekit_is_reachable(server: Server) -> None:
 
 
 async def test_sigterm_with_a_client_in_a_room_ends_both_in_time(server: Server) -> None:
-    (child,) = livekit_pids(server)
+    (child,) = livekit_pids(server.pid)
     async with server.socket(await join_path(server)) as socket:
         with trio.fail_after(10):
             await socket.get_message()
@@ -107,13 +97,13 @@ async def test_sigterm_with_a_client_in_a_room_ends_both_in_time(server: Server)
 
 
 async def test_kill_of_our_process_ends_livekit_too(server: Server) -> None:
-    (child,) = livekit_pids(server)
+    (child,) = livekit_pids(server.pid)
     await server.stop(signal.SIGKILL)
     await eventually(lambda: gone(child), within_s=5)
 
 
 async def test_livekit_when_killed_then_tokens_say_503_until_it_is_back(server: Server) -> None:
-    (child,) = livekit_pids(server)
+    (child,) = livekit_pids(server.pid)
     os.kill(child, signal.SIGKILL)
 
     async def told() -> bool:
@@ -165,7 +155,7 @@ async def test_external_livekit_is_used_and_watched(server: Server, tmp_path: Pa
     async with run_server(tmp_path / "second", env=env) as second:
         await ready(second)
         assert (await livekit_check(second))["detail"] == "external, version 1.13.5"
-        assert livekit_pids(second) == []
+        assert livekit_pids(second.pid) == []
         assert "by the livekit-server of STREAMHUB_LIVEKIT_URL" in second.output
         async with second.socket(await join_path(second)) as socket:
             with trio.fail_after(10):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -24,3 +25,17 @@ def livekit_env() -> dict[str, str]:
         "STREAMHUB_RTC_UDP_PORT": "0",
         "STREAMHUB_RTC_TCP_PORT": "0",
     }
+
+
+def children(pid: int) -> list[int]:
+    """Child processes, whichever thread started them; none of a process that has ended."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # it has just ended
+            found += map(int, task.read_text().split())
+    return found
+
+
+def livekit_pids(server: int) -> list[int]:
+    """The livekit-server below our server of that process id: the guard's child."""
+    return [child for guard in children(server) for child in children(guard)]

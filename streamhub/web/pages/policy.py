@@ -13,13 +13,18 @@ OURSELVES = "'self'"
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}", re.ASCII)
 
 
-def content_security_policy(base: Base, ancestors: str) -> str:
+def content_security_policy(base: Base, ancestors: str, rtc_url: str | None = None) -> str:
     """The policy of a page: own scripts, styles and pictures, own sockets, nothing inline, nothing from elsewhere.
 
     The socket's origin is named although ``'self'`` covers it today: Safari before 15.4 does not match ``ws:`` by it.
-    A host that could end the directive is left out.
+    A host that could end the directive is left out. ``rtc_url`` is the WebSocket of a LiveKit that browsers reach
+    elsewhere: its origin is allowed, over HTTP too, where LiveKit's client asks why a socket was refused.
+    WebRTC's media, which are streams and no addresses, need no rule.
     """
     sockets = f" {base.ws}" if _HOST.fullmatch(base.host) else ""
+    if rtc_url is not None and _HOST.fullmatch(rtc_url.partition("://")[2]):
+        # http for ws, https for wss.
+        sockets += f" {rtc_url} http{rtc_url.removeprefix('ws')}"
     return "; ".join(
         (
             "default-src 'none'",
@@ -34,13 +39,15 @@ def content_security_policy(base: Base, ancestors: str) -> str:
     )
 
 
-def page_headers(base: Base, *, ancestors: str = OURSELVES, secret: bool = False) -> dict[str, str]:
+def page_headers(
+    base: Base, *, ancestors: str = OURSELVES, secret: bool = False, rtc_url: str | None = None
+) -> dict[str, str]:
     """All headers of a page. ``secret``: its address carries a token, so no cache may keep it.
 
     Other pages are ``no-cache``, not ``no-store``: a browser then keeps them alive for its Back button.
     """
     return {
-        "Content-Security-Policy": content_security_policy(base, ancestors),
+        "Content-Security-Policy": content_security_policy(base, ancestors, rtc_url),
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "private, no-store" if secret else "no-cache",

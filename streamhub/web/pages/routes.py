@@ -39,20 +39,14 @@ def blueprint(pages: PagesDeps) -> Blueprint:
         found = await pages.find_room(app, room)
         if found is None:
             return await _page(assets, "not_found.html", status=404, app=app, room=room)
-        # The contract's pages may be framed by anybody; nobody is logged in here, so there is no click to steal.
-        return await _player(
-            assets, "play.html", found, room, EmbedOptions(), ancestors=ANYBODY if found.public else OURSELVES
-        )
+        return await _player(assets, "play.html", found, room, EmbedOptions(muted=False), pages.rtc_url)
 
     @bp.get("/embed/<app>/<room>", strict_slashes=False)
     async def embed(app: str, room: str) -> Response:
         found = await pages.find_room(app, room)
         if found is None:
             return await _page(assets, "not_found.html", status=404, ancestors=ANYBODY, app=app, room=room)
-        options = parse_embed_options(request.args)
-        return await _player(
-            assets, "embed.html", found, room, options, ancestors=ANYBODY if found.public else OURSELVES
-        )
+        return await _player(assets, "embed.html", found, room, parse_embed_options(request.args), pages.rtc_url)
 
     @bp.get("/static/<path:path>")
     async def static_file(path: str) -> Response:
@@ -99,13 +93,7 @@ def _on_loopback(base: Base) -> bool:
 
 
 async def _player(
-    assets: Assets,
-    template: str,
-    found: RoomView,
-    room: str,
-    options: EmbedOptions,
-    *,
-    ancestors: str = OURSELVES,
+    assets: Assets, template: str, found: RoomView, room: str, options: EmbedOptions, rtc_url: str | None
 ) -> Response:
     key = found.key
     token = request.args.get("token", "")
@@ -115,7 +103,9 @@ async def _player(
     return await _page(
         assets,
         template,
-        ancestors=ancestors,
+        # The contract's pages may be framed by anybody; nobody is logged in here, so there is no click to steal.
+        ancestors=ANYBODY if found.public else OURSELVES,
+        rtc_url=rtc_url,
         key=key,
         name=_short(key.app, room),
         urls=urls,
@@ -126,11 +116,18 @@ async def _player(
 
 
 async def _page(
-    assets: Assets, template: str, *, status: int = 200, ancestors: str = OURSELVES, **values: object
+    assets: Assets,
+    template: str,
+    *,
+    status: int = 200,
+    ancestors: str = OURSELVES,
+    rtc_url: str | None = None,
+    **values: object,
 ) -> Response:
     base = _base()
-    html = await render_template(f"pages/{template}", base=base, static=f"/static/{assets.version}", **values)
-    headers = page_headers(base, ancestors=ancestors, secret="token" in request.args)
+    values |= {"base": base, "static": f"/static/{assets.version}", "rtc_url": rtc_url or ""}
+    html = await render_template(f"pages/{template}", **values)
+    headers = page_headers(base, ancestors=ancestors, secret="token" in request.args, rtc_url=rtc_url)
     return Response(html, status=status, headers=headers, content_type="text/html; charset=utf-8")
 
 

@@ -26,7 +26,6 @@ export function addControls(player) {
 
   const volumeWorks = canSetVolume();
   player.listen(() => {
-    part('snapshot').disabled = !player.pictures().length;
     part('mute').hidden = !sound.present;
     part('volume').parentElement.hidden = !sound.present || !volumeWorks;
     part('volume').value = sound.muted ? 0 : Math.round(sound.volume * 100);

@@ -7,6 +7,11 @@ addControls(player);
 addUnmute(player);
 addSharing();
 
+const save = document.getElementById('snapshot');
+player.listen(() => {
+  save.disabled = !player.pictures().length;
+});
+
 const shown = document.getElementById('fps');
 setInterval(() => {
   const fps = player.tick();

@@ -8,6 +8,7 @@ import { createFps } from './pace.js';
 import { createPainter } from './painter.js';
 import { keepDivided } from './rtc/grid.js';
 import { createSound } from './rtc/sound.js';
+import { markQuiet } from './rtc/tiles.js';
 import { createViewing } from './rtc/viewing.js';
 import { takeSnapshot } from './snapshot.js';
 import { createStatus } from './status.js';
@@ -89,14 +90,15 @@ export function startPlayer() {
 
   // What is seen, in words; and which tiles there are.
   function tell() {
-    if (asleep) return;
     const seen = viewing.state();
-    const given = { told, socket, camera: camera(), seen, fellBack, participant: config.participant };
-    const [words, since] = refusal ? [refusalState(refusal), null] : wordsFor(given);
-    status.show(words, since);
+    if (!asleep) {
+      const given = { told, socket, camera: camera(), seen, fellBack, participant: config.participant };
+      const [words, since] = refusal ? [refusalState(refusal), null] : wordsFor(given);
+      status.show(words, since);
+    }
     // The camera's last picture stays until there is something else to see.
     cameraTile.hidden = seen.people > 0 && !cameraThere && !fellBack;
-    setFlag(cameraTile, 'quiet', seen.people > 0 && !fellBack && !(camera() && camera().state === 'live'));
+    markQuiet(cameraTile, !cameraTile.hidden && seen.people > 0 && !fellBack && !(camera() && camera().state === 'live'));
     arrange();
     notify();
   }
@@ -197,11 +199,6 @@ export function startPlayer() {
       return (camera() && camera().state === 'live') || fellBack ? fps.read(performance.now()) : 0;
     },
   };
-}
-
-function setFlag(element, name, yes) {
-  if (yes) element.dataset[name] = '';
-  else delete element.dataset[name];
 }
 
 // A page nobody sees lets go after a while; one that is seen again must not wait.

@@ -20,7 +20,7 @@ export const STATES = {
     title: 'No sound or picture arrives',
     hint: `Somebody is live by WebRTC, but nothing gets through from there to here. ${TRY_AGAIN}`,
   },
-  cameraOnly: { look: 'stale', badge: 'Camera only' },
+  cameraOnly: { look: 'partial', badge: 'Camera only' },
   gone: { look: 'offline', badge: 'Offline', title: 'Nobody is live', hint: COMES_BACK },
   absent: { look: 'offline', badge: 'Offline', title: 'Not live', hint: COMES_BACK },
   paused: { look: 'waiting', badge: 'Paused', title: 'Paused' },

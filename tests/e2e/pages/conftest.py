@@ -45,11 +45,12 @@ def wait_until(true: Callable[[], bool], what: str, limit_s: float = WAIT_S) -> 
 
 @attrs.define
 class Hub:
-    """A ``streamhub serve`` process that can be stopped and started again on the same port."""
+    """A ``streamhub serve`` process that can be stopped and started again on the same port; ``extra`` are settings."""
 
     data_dir: Path
     port: int = attrs.field(factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    extra: dict[str, str] = attrs.field(factory=dict)
 
     @property
     def base_url(self) -> str:
@@ -64,6 +65,7 @@ class Hub:
             "STREAMHUB_RTMP_BIND": "off",
             "STREAMHUB_RTC_UDP_PORT": "0",
             "STREAMHUB_RTC_TCP_PORT": "0",
+            **self.extra,
         }
 
     def start(self) -> None:
@@ -88,11 +90,12 @@ class Hub:
         request = urllib.request.Request(
             f"{self.base_url}/api/v1{path}",
             method=method,
-            data=json.dumps(body).encode(),
+            data=None if body is None else json.dumps(body).encode(),
             headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            return json.load(answer)["data"]
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            found = json.load(answer)
+        return found.get("data", found)
 
     @contextmanager
     def camera(self, room: str, *, app: str = "live", fps: float = 10, size: str = "640x480") -> Iterator[None]:

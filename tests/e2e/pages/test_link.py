@@ -21,7 +21,8 @@ def jpeg(colour: tuple[int, int, int] = (200, 30, 30)) -> bytes:
 
 
 def state(word: str, since: str | None = SINCE) -> str:
-    return json.dumps({"type": "state", "state": word, "since": since})
+    camera = None if word == "offline" else {"state": word, "participant": "cam"}
+    return json.dumps({"type": "state", "state": word, "since": since, "camera": camera, "publishers": 0})
 
 
 @attrs.define(slots=False)  # Playwright keeps an attribute of its own on the owners of handlers

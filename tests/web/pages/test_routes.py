@@ -125,7 +125,7 @@ async def test_embed_label_is_escaped(client):
     label = '<img src=x onerror=alert(1)>"'
     html = await (await client.get("/embed/live/cam1", query_string={"label": label})).get_data(as_text=True)
     assert "<img src=x" not in html
-    assert html.count("&lt;img src=x onerror=alert(1)&gt;&#34;") == 4  # title, names of both pictures, label
+    assert html.count("&lt;img src=x onerror=alert(1)&gt;&#34;") == 5  # title, names of both pictures, caption, label
 
 
 async def test_embed_without_controls_has_no_buttons_over_the_picture(client):

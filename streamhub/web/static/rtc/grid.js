@@ -16,7 +16,7 @@ export function divide(count, width, height) {
 // Keeps the box divided while its size or its children change. Call the returned function after changing children.
 export function keepDivided(box) {
   function arrange() {
-    const shown = [...box.children].filter((child) => !child.hidden);
+    const shown = [...box.children].filter((child) => !child.hidden).sort((a, b) => a.style.order - b.style.order);
     const { columns, rows } = divide(shown.length, box.clientWidth, box.clientHeight);
     box.dataset.count = shown.length;
     // Twice as many tracks as columns, so that a short last row can be centred.

@@ -6,13 +6,16 @@ const of = (kind) => (publication) => publication.kind === kind;
 // Each tile: id (the same after a reconnect), identity, name, kind (person, screen), video (a publication or null),
 // audios (publications), speaking, silent (its microphone is muted), local. `only`: the one identity to show.
 export function tilesOf(room, { only = null, local = false } = {}) {
-  const people = local ? [room.localParticipant, ...room.remoteParticipants.values()] : [...room.remoteParticipants.values()];
-  const tiles = people
+  const others = [...room.remoteParticipants.values()].sort(byArrival);
+  const tiles = (local ? [room.localParticipant, ...others] : others)
     .filter((person) => only === null || person.identity === only)
     .flatMap((person) => tilesOfOne(person, person === room.localParticipant));
   // Shared screens first: they are what people look at.
   return [...tiles.filter((tile) => tile.kind === 'screen'), ...tiles.filter((tile) => tile.kind !== 'screen')];
 }
+
+// The same order on every page.
+const byArrival = (a, b) => (a.joinedAt || 0) - (b.joinedAt || 0) || (a.identity < b.identity ? -1 : 1);
 
 function tilesOfOne(person, local) {
   const publications = [...person.trackPublications.values()];

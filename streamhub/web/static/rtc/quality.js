@@ -4,7 +4,7 @@ const NAMES = { auto: null, high: 'HIGH', medium: 'MEDIUM', low: 'LOW' };
 
 // Whether any of the tiles has layers to choose from.
 export function hasLayers(tiles) {
-  return tiles.some((tile) => !tile.local && tile.video && layers(tile.video) > 1);
+  return tiles.some((tile) => !tile.local && tile.video && tile.video.track && layers(tile.video) > 1);
 }
 
 function layers(publication) {

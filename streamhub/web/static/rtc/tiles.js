@@ -15,7 +15,7 @@ export function createTiles(container, sound, on = {}) {
       '<span class="tile-face" aria-hidden="true"></span>' +
       '<figcaption class="tile-name"><svg class="icon mic-off" aria-hidden="true" viewBox="0 0 24 24">' +
       '<path d="M9 9v2a3 3 0 0 0 4.6 2.5M15 11.5V6a3 3 0 0 0-5.7-1.3M6 11a6 6 0 0 0 9.5 4.9M18 11a6 6 0 0 1-.4 2M12 17v4M4 3l16 18"/>' +
-      '</svg><span></span><em>no picture</em></figcaption>';
+      '</svg><span></span><em></em></figcaption>';
     const tile = {
       id,
       element,
@@ -45,8 +45,8 @@ export function createTiles(container, sound, on = {}) {
     set(element, 'local', told.local);
     set(element, 'speaking', told.speaking);
     set(element, 'silent', told.silent);
-    // A face instead of a picture that is not meant to be there; one that has not come yet is waited for.
-    set(element, 'faceless', Boolean(told.video && !told.video.isMuted));
+    // Whoever sends no picture has a face instead; a picture that has not come yet is waited for.
+    set(element, 'pictured', Boolean(told.video && !told.video.isMuted));
     text(element.querySelector('.tile-name span'), told.kind === 'screen' ? `${told.name} – screen` : told.name);
     text(element.querySelector('.tile-face'), [...told.name][0] || '?');
     tile.video.setAttribute('aria-label', `Video of ${told.name}`);
@@ -100,7 +100,7 @@ export function createTiles(container, sound, on = {}) {
         remove(tile);
         changed = true;
       }
-      for (const told of list) {
+      for (const [n, told] of list.entries()) {
         let tile = tiles.get(told.id);
         if (!tile) {
           tile = make(told.id);
@@ -109,6 +109,8 @@ export function createTiles(container, sound, on = {}) {
           changed = true;
         }
         update(tile, told);
+        // Not by moving the element: a video that is moved stops.
+        tile.element.style.order = n + 1;
       }
       return changed;
     },
@@ -126,7 +128,7 @@ export function createTiles(container, sound, on = {}) {
     // Says of each tile whether it is without news: `isQuiet(track)`.
     mark(isQuiet) {
       for (const tile of tiles.values()) {
-        set(tile.element, 'quiet', Boolean(tile.track) && isQuiet(tile.track));
+        markQuiet(tile.element, Boolean(tile.track) && isQuiet(tile.track));
       }
     },
     get all() {
@@ -138,6 +140,12 @@ export function createTiles(container, sound, on = {}) {
 // A live picture is not to be smoothed: as little delay as the browser allows.
 function hurry(track) {
   if (track.receiver && 'playoutDelayHint' in track.receiver) track.receiver.playoutDelayHint = 0;
+}
+
+// Says on the tile that its picture is an old one, or none.
+export function markQuiet(element, yes) {
+  set(element, 'quiet', yes);
+  text(element.querySelector('em'), yes ? 'no picture' : '');
 }
 
 function set(element, name, yes) {

@@ -25,6 +25,7 @@ export function createViewing(config, container, sound, on) {
   let refused = null;
   let played = false; // since the link was started
   let ever = false;
+  let reached = false; // LiveKit, in this stay
   let stuckAfter = STUCK_MS;
   let timer = 0;
   let lingering = 0;
@@ -48,6 +49,9 @@ export function createViewing(config, container, sound, on) {
 
   // What was on the screen stays there while the connection is mended.
   function sync() {
+    // The four seconds are the network's, not those of the page's own loading.
+    if (link.signalled && !reached) media.restart();
+    reached = reached || link.signalled;
     if (link.phase === 'off') list = [];
     else if (link.phase === 'connected' || (link.signalled && !list.length)) {
       list = tilesOf(link.room, { only: config.participant });
@@ -92,7 +96,7 @@ export function createViewing(config, container, sound, on) {
     clearTimeout(lingering);
     lingering = 0;
     if (link.phase === 'off') {
-      played = false;
+      played = reached = false;
       media.restart();
       timer = setInterval(look, TICK_MS);
     }
