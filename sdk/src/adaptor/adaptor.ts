@@ -7,7 +7,7 @@ import { type RemoteMedia, Session, type SessionState } from '../session.js'
 import { watchLevel } from './level.js'
 import { accessFor, elementOf, type Need, type StreamHubAdaptorConfig } from './options.js'
 import { watchStats } from './stats.js'
-import { describe, ICE_STATES, isPlayed, type Stay } from './stay.js'
+import { CLOSED, describe, ICE_STATES, isPlayed, madeUpName, type Stay } from './stay.js'
 
 type Failure = 'joinRoomError' | 'publishError' | 'playError' | 'screenShareError'
 
@@ -80,7 +80,7 @@ export class StreamHubAdaptor {
         const need = { room: mainTrack || streamId, identity: streamId, canPublish: true, name: streamName, token }
         const stay = joined ?? (await this.#enter(need))
         if (captured.video && this.localVideoElement) captured.video.attach(this.localVideoElement)
-        stay.publishing = captured
+        stay.publishing = { ...captured, id: streamId }
         if (captured.video) await stay.session.addTrack(captured.video, this.#encoding())
         if (captured.audio) await stay.session.addTrack(captured.audio)
         this.#tell('publish_started', { streamId })
@@ -110,7 +110,7 @@ export class StreamHubAdaptor {
   /** Stops publishing and playing this id, or everything. */
   async stop(streamId?: string | null): Promise<void> {
     for (const stay of [...this.#stays.values()]) {
-      if (stay.publishing && (!streamId || streamId === stay.identity)) await this.#unpublish(stay)
+      if (stay.publishing && (!streamId || streamId === stay.publishing.id)) await this.#unpublish(stay)
       for (const id of [...stay.plays.keys()]) if (!streamId || id === streamId) this.#finishPlay(stay, id)
       if (!stay.joined && !stay.publishing && !stay.plays.size) stay.session.close()
     }
@@ -169,8 +169,9 @@ export class StreamHubAdaptor {
       const { mediaStreamTrack: screen } = await captureScreen()
       await video.replaceTrack(screen, true)
       this.#ends.set(`screen ${streamId}`, () => {
-        // The screen's track is stopped by the exchange; the camera's went on meanwhile.
-        void video.replaceTrack(camera, false).then(() => (video.isMuted ? video.unmute() : video))
+        // The camera went on meanwhile. The exchange stops the screen's track; after stop() there is nothing to exchange.
+        if (this.#of(streamId)?.publishing?.video !== video) camera.stop()
+        else void video.replaceTrack(camera, false).then(() => (video.isMuted ? video.unmute() : video))
         this.#tell('screen_share_stopped', { streamId })
       })
       screen.addEventListener('ended', () => this.stopDesktopCapture(streamId))
@@ -251,9 +252,11 @@ export class StreamHubAdaptor {
   async #enter(need: Need): Promise<Stay> {
     const found = this.#stays.get(need.room)
     if (found && (found.canPublish || !need.canPublish)) return found
+    const plays = [...(found?.plays.keys() ?? [])] // go on when publishing joins in
     found?.session.close()
     const session = new Session({ ask: () => accessFor(this.config, need), autoSubscribe: false })
-    const stay: Stay = { ...need, session, joined: false, publishing: null, plays: new Map() }
+    const stay: Stay = { ...need, session, joined: false, publishing: null, plays: new Map(plays.map(id => [id, false])) }
+    if (plays.length) session.receive()
     session.on('state', state => this.#stateChanged(stay, state))
     session.on('track', media => this.#arrived(stay, media))
     session.on('trackEnded', media => this.#left(stay, media))
@@ -321,18 +324,19 @@ export class StreamHubAdaptor {
   }
 
   async #unpublish(stay: Stay): Promise<void> {
-    const { video = null, audio = null } = stay.publishing ?? {}
+    if (!stay.publishing) return
+    const { video, audio, id } = stay.publishing
     stay.publishing = null
-    this.#end(`screen ${stay.identity}`)
+    this.#end(`screen ${id}`)
     if (this.localVideoElement) video?.detach(this.localVideoElement)
     for (const track of [video, audio]) if (track) await stay.session.removeTrack(track)
-    this.#tell('publish_finished', { streamId: stay.identity })
+    this.#tell('publish_finished', { streamId: id })
   }
 
   #closed(stay: Stay, reason: string): void {
     if (reason !== 'left') this.#fail(stay.publishing ? 'publishError' : 'playError', new StreamHubError(reason, CLOSED[reason] ?? reason))
     for (const id of [...stay.plays.keys()]) this.#finishPlay(stay, id)
-    if (stay.publishing) void this.#unpublish(stay)
+    void this.#unpublish(stay)
     this.#forget(stay)
     if (stay.joined) this.#tell('leavedFromRoom', { ATTR_ROOM_NAME: stay.room, streamId: stay.identity })
   }
@@ -352,7 +356,7 @@ export class StreamHubAdaptor {
     return encodingOf(this.config.bandwidth || bandwidth !== USUAL_KBITS ? bandwidth : null)
   }
 
-  #ids = (stay: Stay): string[] => [stay.identity, ...stay.plays.keys()]
+  #ids = (stay: Stay): string[] => [stay.publishing?.id ?? stay.identity, ...stay.plays.keys()]
 
   // The stay that an id belongs to; without one, where something is published, else any.
   #of(streamId?: string | null): Stay | undefined {
@@ -390,10 +394,3 @@ export class StreamHubAdaptor {
 
 // What AntMedia's adaptor starts with; it limits nothing here until somebody changes it.
 const USUAL_KBITS = 900
-
-const CLOSED: Record<string, string> = {
-  duplicate_identity: 'somebody joined under the same stream id',
-  participant_removed: 'the server ended this stream',
-}
-
-const madeUpName = (kind: string): string => `${kind}-${crypto.getRandomValues(new Uint32Array(2)).join('')}`

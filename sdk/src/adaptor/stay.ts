@@ -4,12 +4,13 @@ import type { RemoteMedia, Session } from '../session.js'
 /** A room that the adaptor is in, and what for: joined, published to, played. */
 export interface Stay {
   readonly room: string
-  /** Our identity there; the id of the stream we publish. */
+  /** Our identity there; usually the id of the stream we publish. */
   readonly identity: string
   readonly canPublish: boolean
   readonly session: Session
   joined: boolean
-  publishing: Captured | null
+  /** What is published, and under which id. */
+  publishing: (Captured & { id: string }) | null
   /** Ids given to play() → whether anything of them arrives. */
   readonly plays: Map<string, boolean>
 }
@@ -30,3 +31,11 @@ export function describe(stay: Stay): Record<string, unknown> {
 }
 
 export const ICE_STATES = { connecting: 'checking', connected: 'connected', reconnecting: 'disconnected', closed: 'closed' } as const
+
+/** Why a stay ended by itself. */
+export const CLOSED: Record<string, string> = {
+  duplicate_identity: 'somebody joined under the same stream id',
+  participant_removed: 'the server ended this stream',
+}
+
+export const madeUpName = (kind: string): string => `${kind}-${crypto.getRandomValues(new Uint32Array(2)).join('')}`

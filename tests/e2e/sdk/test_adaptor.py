@@ -70,6 +70,16 @@ def test_page_for_antmedia_publishes_and_another_plays(hub: SdkHub, visit: Calla
     publisher.evaluate("adaptor.turnOnLocalCamera('stream1')")
     assert viewer.evaluate("moves(document.querySelector('#remote'))")
 
+    publisher.evaluate("adaptor.switchDesktopCapture('stream1')")
+    publisher.wait_for_function("heard('screen_share_started') || heard('error')")
+    label = "document.querySelector('#local').srcObject.getVideoTracks()[0].label"
+    assert publisher.evaluate(label).startswith("screen:")
+    publisher.evaluate("adaptor.stopDesktopCapture('stream1')")
+    publisher.wait_for_function("heard('screen_share_stopped')")
+    publisher.wait_for_function(f"{label}.startsWith('fake_device')")
+    assert viewer.evaluate("moves(document.querySelector('#remote'))")
+    assert publisher.evaluate("said.filter(s => s[0] === 'error')") == []
+
     publisher.evaluate("adaptor.stop('stream1')")
     publisher.wait_for_function("heard('publish_finished', o => o.streamId === 'stream1')")
     viewer.wait_for_function("heard('play_finished', o => o.streamId === 'stream1')")

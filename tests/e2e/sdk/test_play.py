@@ -11,7 +11,7 @@ from playwright.sync_api import Page
 
 from tests.e2e.pages.conftest import Complaints, wait_until
 from tests.e2e.sdk.conftest import SdkHub, Site
-from tests.e2e.test_livekit_life import children
+from tests.support.livekit import livekit_pids
 
 PUBLISH = """
 async ([room, identity]) => {
@@ -43,16 +43,15 @@ window.RTCPeerConnection = class extends Real {
 def kill_livekit(hub: SdkHub) -> None:
     """Also if it is just not there, or has just ended."""
     assert hub.process is not None
-    for guard in children(hub.process.pid):
-        with suppress(OSError):
-            for server in children(guard):
-                os.kill(server, signal.SIGKILL)
+    for server in livekit_pids(hub.process.pid):
+        with suppress(ProcessLookupError):
+            os.kill(server, signal.SIGKILL)
 
 
 def test_room_is_played_and_both_come_back_after_livekit_dies(
     hub: SdkHub, site: Site, visit: Callable[..., Page], complaints: Complaints
 ) -> None:
-    complaints.expected = ("WebSocket", "ERR_", "503", "signal", "connect", "negotiat")  # while LiveKit is away
+    complaints.expected = ("WebSocket", "ERR_", "503", "signal", "connect", "negotiat", "/hls/")  # while LiveKit is away
     publisher, viewer = visit(), visit()
     viewer.evaluate(PLAY, "talk")
     viewer.wait_for_function("player.state === 'offline'")
