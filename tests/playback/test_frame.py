@@ -9,6 +9,7 @@ import pytest
 import trio
 from PIL import Image
 
+from streamhub.model.streams import Published, State
 from streamhub.playback.frame import RETRY_AFTER_S, FrameDoor
 from tests.playback.scene import START, scene, source
 from tests.support.media import Authority, jpeg, room_key
@@ -52,6 +53,18 @@ async def test_frame_when_asked_by_head_then_there_is_everything_but_the_body() 
         assert missing.status == 404
         assert int(missing.headers["content-length"]) > 0
         assert (await client.get("/hello")).body == b"hello"
+
+
+async def test_frame_when_only_livekit_has_publishers_then_503_of_a_live_room() -> None:
+    async with scene() as media, connect(media.port) as client:
+        media.last_seen[room_key("cam1")] = START
+        media.hub.publishing(room_key("cam1"), Published(State.LIVE, START, 2))
+        live = await client.get(PATH)
+        assert (live.status, live.headers["x-stream-state"]) == (503, "live")
+        media.hub.publishing(room_key("cam1"), None)
+        gone = await client.get(PATH)
+        assert (gone.status, gone.headers["x-stream-state"]) == (503, "offline")
+        assert gone.body != live.body
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import trio
 import trio.testing
 
 from streamhub.model.access import ViewerLimits, ViewGrant
+from streamhub.model.streams import Published, State
 from streamhub.playback.mjpeg import MOST_INPUT_BYTES
 from tests.playback.scene import scene, source, wall
 from tests.support.media import Authority, jpeg, room_key
@@ -65,6 +66,18 @@ async def test_mjpeg_when_many_watch_then_each_gets_each_picture() -> None:
             await camera.show(jpeg(n))
         await eventually(lambda: len(got) == 12)
     assert got == [[jpeg(n) for n in range(11)]] * 12
+
+
+async def test_mjpeg_when_only_livekit_has_publishers_then_it_is_live_and_the_placeholder_says_how() -> None:
+    async with scene() as media:
+        media.hub.publishing(room_key("cam1"), Published(State.LIVE, wall(), 1))
+        async with connect(media.port) as one, connect(media.port) as other:
+            head = await one.get("/live/live/cam1/mjpeg", "HEAD")
+            reply = await other.watch("/live/live/cam1/mjpeg")
+            assert head.headers["x-stream-state"] == reply.headers["x-stream-state"] == "live"
+            live = await other.part()
+            media.hub.publishing(room_key("cam1"), None)
+            assert await other.part() != live
 
 
 async def test_mjpeg_when_the_room_is_offline_then_the_placeholder_comes_at_once_and_every_five_seconds() -> None:

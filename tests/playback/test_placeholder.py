@@ -31,6 +31,7 @@ def opened(jpeg: bytes) -> Image.Image:
         (State.STALE, None, "No picture", ""),
         (State.CONNECTING, SINCE, "connecting", "since"),
         (State.CONNECTING, None, "connecting", ""),
+        (State.LIVE, SINCE, "Live by WebRTC", "open the room's page"),
     ],
 )
 def test_describe_when_in_a_state_then_it_says_which_and_since_when(

@@ -12,6 +12,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from streamhub.errors import Unauthorized
 from streamhub.model.access import ViewerLimits, ViewGrant
+from streamhub.model.streams import Published, State
 from tests.playback.scene import scene, source, wall
 from tests.support.media import Authority, Media, jpeg, room_key
 from tests.support.peer import HttpPeer, connect
@@ -33,7 +34,7 @@ async def next_message(socket: WebSocketConnection) -> str | bytes:
 
 async def next_state(socket: WebSocketConnection) -> tuple[str, str | None]:
     message = json.loads(await next_message(socket))
-    assert set(message) == {"type", "state", "since"}
+    assert set(message) == {"type", "state", "since", "camera", "publishers"}
     assert message["type"] == "state"
     return message["state"], message["since"]
 
@@ -97,6 +98,34 @@ async def test_socket_when_the_state_changes_then_each_change_comes_before_its_p
             assert (await next_state(socket))[0] == "live"
             assert await next_message(socket) == jpeg(2)
         assert (await next_state(socket))[0] == "offline"
+
+
+async def test_socket_when_livekits_publishers_change_then_it_is_told_and_a_camera_comes_first() -> None:
+    key, since = room_key("cam1"), wall()
+
+    async def told(socket: WebSocketConnection) -> tuple[object, ...]:
+        while not isinstance(message := await next_message(socket), str):
+            pass
+        found = json.loads(message)
+        return found["state"], found["camera"], found["publishers"]
+
+    async with scene() as media:
+        media.hub.publishing(key, Published(State.LIVE, since, 1))  # nobody watches yet
+        async with open_socket(media.port, PATH) as socket:
+            assert await told(socket) == ("live", None, 1)
+            media.hub.publishing(key, Published(State.LIVE, since, 2))
+            assert await told(socket) == ("live", None, 2)
+            media.hub.publishing(key, Published(State.STALE, since, 2))
+            assert await told(socket) == ("stale", None, 2)
+            async with source(media):
+                assert await told(socket) == ("connecting", {"state": "connecting", "participant": "one"}, 2)
+            assert await told(socket) == ("stale", None, 2)
+            media.hub.publishing(key, None)
+            assert await told(socket) == ("offline", None, 0)
+        media.hub.publishing(key, Published(State.LIVE, since, 1))
+        media.hub.publishing(key, None)
+        async with open_socket(media.port, PATH) as socket:
+            assert (await told(socket))[0] == "offline"
 
 
 @pytest.mark.parametrize("size", [100, 125, 126, 65_535, 65_536, 200_000])

@@ -83,6 +83,19 @@ async def test_end_source_then_where_it_is(rooms: AllRooms, fake_hub: FakeHub, l
     assert not await rooms.end_source(ROOM, "live-demo/ann", STREAM_DELETED)
 
 
+async def test_tell_when_publishers_come_and_go_then_it_hears_how_many_are_left(
+    rooms: AllRooms, livekit: FakeLiveKit
+) -> None:
+    told: list[int] = []
+    rooms.watch.tell = lambda key, now: told.append(now.publishers if now else 0) if key == ROOM else None
+    livekit.join("live-demo", person("joe", track()))
+    await rooms.watch.reconcile()
+    await rooms.end_source(ROOM, "live-demo/ann", STREAM_DELETED)
+    livekit.leave("live-demo", "joe")
+    await rooms.watch.reconcile()
+    assert told == [2, 1, 0]
+
+
 async def test_end_app_then_in_both_and_a_livekit_out_of_reach_is_logged(
     rooms: AllRooms, fake_hub: FakeHub, livekit: FakeLiveKit
 ) -> None:

@@ -233,6 +233,8 @@ async def test_delete_when_livekit_cannot_be_told_then_unavailable_and_nothing_i
 
 
 async def test_livekit_when_away_then_stale_and_live_again_when_back(running: Scene) -> None:
+    told: list[tuple[State, int] | None] = []
+    running.watch.tell = lambda _key, now: told.append(now and (now.state, now.publishers))
     running.livekit.join("live-demo", person("ann", track()), person("bob", track()))
     await periods()
     running.livekit.down = True
@@ -249,6 +251,7 @@ async def test_livekit_when_away_then_stale_and_live_again_when_back(running: Sc
     assert row is not None
     assert row.state == "live"
     assert running.story == ["+ann", "+bob", "-bob"]
+    assert told == [(State.LIVE, 2), (State.STALE, 2), (State.LIVE, 1)]
 
 
 async def test_livekit_when_restarted_with_nobody_in_it_then_ended_within_a_period(running: Scene) -> None:

@@ -28,6 +28,7 @@ FLAGS = [
 ]
 PROGRAM = [sys.executable, "-m", "streamhub"]
 WAIT_S = 30.0
+START_S = 60.0
 
 
 def free_port() -> int:
@@ -72,7 +73,7 @@ class Hub:
         log = (self.data_dir.parent / "server.log").open("ab")
         with log:
             self.process = subprocess.Popen([*PROGRAM, "serve"], env=self.env, stdout=log, stderr=log)
-        wait_until(self._answers, "the server answers")
+        wait_until(self._answers, "the server answers", START_S)
 
     def stop(self) -> None:
         if self.process is not None:

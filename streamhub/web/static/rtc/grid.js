@@ -2,13 +2,13 @@
 
 const ASPECT = 16 / 9;
 
-// Columns and rows for `count` tiles in a box: those that make a 16:9 picture largest.
+// Columns and rows for `count` tiles in a box: those that make a 16:9 picture largest, beside each other if it is the same.
 export function divide(count, width, height) {
   let best = { columns: 1, rows: Math.max(1, count), size: 0 };
   for (let columns = 1; columns <= count; columns += 1) {
     const rows = Math.ceil(count / columns);
     const size = Math.min(width / columns, (height / rows) * ASPECT);
-    if (size > best.size) best = { columns, rows, size };
+    if (size >= best.size) best = { columns, rows, size };
   }
   return { columns: best.columns, rows: best.rows };
 }

@@ -10,7 +10,7 @@ import attrs
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.e2e.pages.conftest import CHROMIUM, FLAGS, Hub, wait_until
+from tests.e2e.pages.conftest import CHROMIUM, FLAGS, START_S, Hub, wait_until
 from tests.support.livekit import livekit_binary
 
 FAKE_DEVICES = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
@@ -55,9 +55,9 @@ async ({url, token, video, audio, screen}) => {
 def livekit_hub(folder: Path) -> Iterator[Hub]:
     """A server whose livekit-server is ready."""
     made = Hub(folder / "data", extra={"STREAMHUB_LIVEKIT_BINARY": livekit_binary()})
-    made.start()
     try:
-        wait_until(lambda: livekit_ready(made), "livekit-server is ready")
+        made.start()
+        wait_until(lambda: livekit_ready(made), "livekit-server is ready", START_S)
         yield made
     finally:
         made.stop()

@@ -1,0 +1,153 @@
+"""How old is the picture on the screen? A clock burnt into published video, read off the video of two viewers by turns.
+
+One Chromium publishes a canvas whose upper edge codes the time; our ``/play`` page and a plain page with
+livekit-client's defaults, which joins livekit-server directly, play it. A frame's age is when it is due on the screen
+less the time coded in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, Route, sync_playwright
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from tests.e2e.pages.conftest import CHROMIUM, FLAGS, Hub
+from tests.e2e.pages.rtc.conftest import livekit_hub
+
+ROOM, WHO = "bench", "clock"
+WARM_UP_MS = 4000
+
+PUBLISH = """
+async ({url, token}) => {
+    const livekit = await import('/static/sdk/livekit-client.js');
+    const canvas = Object.assign(document.createElement('canvas'), {width: 640, height: 360});
+    const pen = canvas.getContext('2d', {alpha: false});
+    const draw = () => {
+        const time = Math.round(performance.timeOrigin + performance.now()) % 2 ** 24;
+        pen.fillStyle = `hsl(${time / 20 % 360} 60% 40%)`;
+        pen.fillRect(0, 0, 640, 360);
+        const bits = [1, 0, ...Array.from({length: 24}, (_, n) => (time >> n) & 1)];
+        bits.push(bits.reduce((sum, bit) => sum ^ bit, 0));
+        bits.forEach((bit, n) => { pen.fillStyle = bit ? '#fff' : '#000'; pen.fillRect(n * 20, 0, 20, 40); });
+        requestAnimationFrame(draw);
+    };
+    draw();
+    const room = window.room = new livekit.Room();
+    await room.connect(url, token);
+    await room.localParticipant.publishTrack(canvas.captureStream(30).getVideoTracks()[0], {
+        source: 'camera', simulcast: false, degradationPreference: 'maintain-resolution'});
+}
+"""
+PLAIN = """
+async ({url, token}) => {
+    const livekit = await import('/static/sdk/livekit-client.js');
+    const room = window.room = new livekit.Room();
+    room.on('trackSubscribed', (track) => document.body.append(track.attach()));
+    await room.connect(url, token);
+}
+"""
+# The ages of all frames of some seconds, in ms.
+MEASURE = """
+(seconds) => new Promise((resolve) => {
+    const video = document.querySelector('video');
+    const canvas = Object.assign(document.createElement('canvas'), {width: 27, height: 1});
+    const pen = canvas.getContext('2d', {alpha: false, willReadFrequently: true});
+    const ages = [], end = performance.now() + seconds * 1000;
+    const read = (now, {expectedDisplayTime, width, height}) => {
+        const bits = Array.from({length: 27}, (_, n) => {
+            pen.drawImage(video, (n * 20 + 8) * width / 640, 12 * height / 360, 4, 16, 0, 0, 1, 1);
+            return pen.getImageData(0, 0, 1, 1).data[0] > 127 ? 1 : 0;
+        });
+        const parity = bits.slice(0, 26).reduce((sum, bit) => sum ^ bit, 0);
+        if (bits[0] === 1 && bits[1] === 0 && bits[26] === parity) {
+            const coded = bits.slice(2, 26).reduce((sum, bit, n) => sum + bit * 2 ** n, 0);
+            const due = (performance.timeOrigin + expectedDisplayTime) % 2 ** 24;
+            ages.push((due - coded + 2 ** 24) % 2 ** 24);
+        }
+        if (now < end) video.requestVideoFrameCallback(read);
+        else resolve(ages);
+    };
+    video.requestVideoFrameCallback(read);
+})
+"""
+
+
+def blank(page: Page, base_url: str) -> None:
+    """An empty page of our origin, without our policy."""
+
+    def answer(route: Route) -> None:
+        route.fulfill(body="<!doctype html><title>plain</title><body>", content_type="text/html")
+
+    page.route("**/plain.html", answer)
+    page.goto(f"{base_url}/plain.html")
+
+
+def token(hub: Hub, identity: str, **more: object) -> str:
+    return str(hub.call("POST", "/apps/live/tokens", {"room": ROOM, "identity": identity, **more})["token"])
+
+
+def open_ours(browser: Browser, hub: Hub) -> Page:
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(f"{hub.base_url}/play/live/{ROOM}")
+    page.locator(f'.tile[data-identity="{WHO}"][data-seen]').wait_for(timeout=60_000)
+    return page
+
+
+def open_plain(browser: Browser, hub: Hub) -> Page:
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    blank(page, hub.base_url)
+    signal = re.findall(r'"port": (\d+)', (hub.data_dir / "livekit.yaml").read_text())[0]
+    page.evaluate(PLAIN, {"url": f"ws://127.0.0.1:{signal}", "token": token(hub, "plain", canPublish=False)})
+    page.locator("video").wait_for(timeout=60_000)
+    return page
+
+
+def summary(ages: list[float]) -> dict[str, float]:
+    cuts = statistics.quantiles(ages, n=100)
+    return {"frames": len(ages), "p50_ms": round(cuts[49], 1), "p95_ms": round(cuts[94], 1)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=8)
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    ages: dict[str, list[float]] = {"ours": [], "plain": []}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        livekit_hub(Path(folder)) as hub,
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser,
+    ):
+        publisher = browser.new_page()
+        blank(publisher, hub.base_url)
+        publisher.evaluate(PUBLISH, {"url": hub.base_url.replace("http", "ws"), "token": token(hub, WHO)})
+        for number in range(asked.rounds):
+            pairs = [("ours", open_ours), ("plain", open_plain)]
+            for name, opens in pairs if number % 2 == 0 else reversed(pairs):
+                page = opens(browser, hub)
+                page.wait_for_timeout(WARM_UP_MS)
+                ages[name] += page.evaluate(MEASURE, asked.seconds)
+                page.close()
+    found = {name: summary(one) for name, one in ages.items()}
+    found["difference"] = {"p50_ms": round(found["ours"]["p50_ms"] - found["plain"]["p50_ms"], 1)}
+    print(f"{'page':8}{'frames':>8}{'p50 ms':>9}{'p95 ms':>9}")
+    for name in ages:
+        one = found[name]
+        print(f"{name:8}{one['frames']:>8.0f}{one['p50_ms']:>9.1f}{one['p95_ms']:>9.1f}")
+    print(f"ours − plain at p50: {found['difference']['p50_ms']:+.1f} ms")
+    if asked.json is not None:
+        asked.json.write_text(json.dumps(found, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
