@@ -9,7 +9,9 @@ from quart_trio import QuartTrio
 from streamhub.model.names import ROOM_NAME, AppName, RoomKey, namespaced
 from streamhub.model.urls import Base
 from streamhub.services.access import RoomView
-from streamhub.web.pages import PagesDeps, blueprint
+from streamhub.web import errors
+from streamhub.web.pages import PagesDeps, blueprint, routes
+from streamhub.web.pages.assets import load_assets
 
 APPS = {"live": True, "backyard": False}
 
@@ -232,3 +234,26 @@ async def test_robots_are_sent_away_and_the_icon_is_there(client):
     assert await (await client.get("/robots.txt")).get_data(as_text=True) == "User-agent: *\nDisallow: /\n"
     icon = await client.get("/favicon.ico")
     assert icon.headers["Content-Type"].startswith("image/svg+xml")
+
+
+async def test_sdk_script_is_for_pages_of_others_and_asked_for_again_after_five_minutes(client):
+    response = await client.get("/sdk/streamhub-adaptor.global.js")
+    again = await client.get("/sdk/streamhub-adaptor.global.js", headers={"If-None-Match": response.headers["ETag"]})
+    assert response.content_type == "text/javascript; charset=utf-8"
+    assert response.headers["Cache-Control"] == "public, max-age=300"
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert response.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert b"var webrtc_adaptor=" in await response.get_data()
+    assert again.status_code == 304
+
+
+async def test_sdk_script_when_not_built_then_the_answer_names_the_command(tmp_path, monkeypatch):
+    (tmp_path / "base.css").write_text("")
+    monkeypatch.setattr(routes, "load_assets", lambda: load_assets(tmp_path))
+    app = make_app()
+    errors.register(app)
+    response = await app.test_client().get("/sdk/streamhub-adaptor.global.js")
+    body = await response.get_json()
+    assert response.status_code == 404
+    assert "not built" in body["message"]
+    assert "scripts/sdk" in body["hint"]
