@@ -26,8 +26,8 @@ from streamhub.store.ingress import IngressRow
 from streamhub.store.whip_sessions import SessionRow
 
 PERIOD_S = 2.0
-# LiveKit is asked in every third round only: each call is 2 ms of a publication that shall cost nothing. Whoever asks for
-# an ingress's state is told the truth by ``look``.
+# LiveKit is asked in every third round only: each call is 2 ms of a publication that shall cost nothing. Whoever asks
+# for an ingress's state is told the truth by ``look``.
 ROUNDS_PER_LOOK = 3
 # A session is stored after LiveKit made its participant; this much is for clocks and slow answers.
 GRACE_S = 3.0

@@ -71,8 +71,8 @@ class Store:
     async def write_soon(self, fn: Callable[Concatenate[Database, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """As ``write``, but without waiting for the disk.
 
-        The commit survives our own death; a power cut only once the next ``write`` has returned. For what a client waits
-        for and a power cut would end anyway.
+        The commit survives our own death; a power cut only once the next ``write`` has returned. For what a client
+        waits for and a power cut would end anyway.
         """
         return await self._runner(
             partial(self._transact, partial(fn, self._writer, *args, **kwargs), synced=False), self._write_turn

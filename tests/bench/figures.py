@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 def percentile(values: Sequence[float], per_cent: float) -> float:
     """The value that so many per cent do not exceed (nearest rank); ``values`` is not empty."""
     ordered = sorted(values)
-    return ordered[max(0, -(-len(ordered) * per_cent // 100).__int__() - 1)]
+    return ordered[max(0, math.ceil(len(ordered) * per_cent / 100) - 1)]
 
 
 def machine() -> dict[str, Any]:

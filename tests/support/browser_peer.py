@@ -1,4 +1,4 @@
-"""Debian's Chromium with LiveKit clients in one page, driven by JSON lines as ``rtc_peer`` is; argv: our server's base."""
+"""Debian's Chromium with LiveKit clients in one page, driven by JSON lines as ``rtc_peer`` is; argv: our base URL."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
 """A LiveKit client in a process of its own (LiveKit's Python SDK): JSON lines in, JSON lines out.
 
 In: first ``{"url", "token"}``, then ``{"do": "publish", "kind": "video" | "audio"}``, ``{"do": "unpublish"}`` and
-``{"do": "say", "text"}``; at the end of the input it leaves. Out: ``{"event": …}`` for what happens. A video track moves, an audio track hums.
+``{"do": "say", "text"}``; at the end of the input it leaves. Out: ``{"event": …}`` for what happens. A video track
+moves, an audio track hums.
 
-What LiveKit does not allow it does not answer either: ``refused`` comes ten seconds later.
+What LiveKit does not allow it does not answer either: ``refused`` is said when none has come for long enough.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from livekit import rtc
 WIDTH, HEIGHT, FPS = 320, 240, 15
 RATE = 48_000
 KINDS = {rtc.TrackKind.KIND_VIDEO: "video", rtc.TrackKind.KIND_AUDIO: "audio"}
+REFUSED_S = 15.0  # no answer for so long: that is how LiveKit refuses
 
 
 def say(event: str, **more: Any) -> None:
@@ -75,12 +77,13 @@ async def watch(track: rtc.Track, who: str) -> None:
 
 
 async def publish(room: rtc.Room, track: Any, options: rtc.TrackPublishOptions, kind: str) -> None:
-    try:
-        await room.local_participant.publish_track(track, options)
-    except rtc.PublishTrackError as exc:  # no answer for ten seconds: that is how LiveKit refuses
-        say("refused", kind=kind, why=str(exc))
-    else:
+    # Not cancelled after that time: the SDK's call takes no notice of it.
+    sending = asyncio.ensure_future(room.local_participant.publish_track(track, options))
+    done, _ = await asyncio.wait({sending}, timeout=REFUSED_S)
+    if done and sending.exception() is None:
         say("published", kind=kind)
+    else:
+        say("refused", kind=kind)
 
 
 async def speak(room: rtc.Room, text: str) -> None:

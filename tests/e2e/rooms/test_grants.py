@@ -1,7 +1,7 @@
 """What join tokens grant, for every kind of client: exactly that, no less and no more, by the real livekit-server.
 
-All rows of the table are in one room at once. What may arrive has to; then each tries what it may not, and when its client
-has given up (LiveKit refuses without a word), nothing else has arrived anywhere.
+All rows of the table are in one room at once. What may arrive has to; then each tries what it may not, and when its
+client has given up (LiveKit refuses without a word), nothing else has arrived anywhere.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from tests.support.seats import KINDS, Client, clients
 from tests.support.server import Server
 
 WAIT_S = 60.0
+ARRIVES = {"video": "frames", "audio": "sound"}
 
 
 @attrs.frozen
@@ -58,59 +59,48 @@ def heard(client: Client, event: str) -> set[Any]:
     return {e["text"] if event == "data" else e["who"] for e in client.events if e["event"] == event}
 
 
-ROWS = [*((kind, tuple(TABLE)) for kind in KINDS if kind != "node")]
-# A process of Node each: half the table at a time is what two cores decode.
-ROWS += [("node", ("all", "view-only", "send-only")), ("node", ("all", "audio-only", "recorder"))]
-
-
-@pytest.mark.parametrize(("kind", "names"), ROWS, ids=[f"{k}-{len(n)}" for k, n in ROWS])
-async def test_token_then_livekit_allows_exactly_what_it_grants(hub: Server, kind: str, names: tuple[str, ...]) -> None:
-    table = {name: TABLE[name] for name in names}
-    tokens = {name: await token_of(hub, name, grant) for name, grant in table.items()}
+@pytest.mark.parametrize("kind", KINDS)
+async def test_token_then_livekit_allows_exactly_what_it_grants(hub: Server, kind: str) -> None:
+    tokens = {name: await token_of(hub, name, grant) for name, grant in TABLE.items()}
     async with rtc_peer(hub.ws_url, await mint(hub, "eve")) as eve, rtc_peer(hub.ws_url, await mint(hub, "bob")) as bob:
         await eve.said("joined")
-        await bob.said("joined")
+        for media, event in ARRIVES.items():
+            await bob.do("publish", kind=media)
+            await eve.said(event, who="bob", within_s=WAIT_S)
         async with clients(kind, hub, tokens) as room:
-            for one in room.values():
-                await one.said("joined", within_s=WAIT_S)
-            for name, grant in table.items():
-                for media in grant.sends:
+            watching = {"eve": eve, **{n: c for n, c in room.items() if TABLE[n].receives}}
+            for event in ARRIVES.values():
+                for client in watching.values():
+                    await client.said(event, who="bob", within_s=WAIT_S)
+            # One after the other: an SDK that negotiates two things at once may never get the second.
+            for name, grant in TABLE.items():
+                for media in sorted(grant.sends):
                     await room[name].do("publish", kind=media)
-                await room[name].do("say", text=f"I am {name}")
-            for media in ("video", "audio"):
-                await bob.do("publish", kind=media)
-            await bob.do("say", text="I am bob")
-
-            senders = {m: {n for n, g in table.items() if m in g.sends} | {"bob"} for m in ("video", "audio")}
-            watching = {"eve": eve, **{n: c for n, c in room.items() if table[n].receives}}
-            for name, client in watching.items():
-                for media, event in (("video", "frames"), ("audio", "sound")):
-                    for who in senders[media] - {name}:
-                        await client.said(event, who=who, within_s=WAIT_S)
+                    await room[name].said("published", kind=media, within_s=WAIT_S)
+                    for other in watching.keys() - {name}:
+                        await watching[other].said(ARRIVES[media], who=name, within_s=WAIT_S)
+            for name, client in {"bob": bob, **room}.items():
+                await client.do("say", text=f"I am {name}")
             for name, client in {"eve": eve, **room}.items():
-                for other, grant in table.items():
-                    if grant.speaks and other != name:
-                        await client.said("data", text=f"I am {other}", within_s=WAIT_S)
-                await client.said("data", text="I am bob", within_s=WAIT_S)
+                for other in {"bob", *(n for n, g in TABLE.items() if g.speaks)} - {name}:
+                    await client.said("data", text=f"I am {other}", within_s=WAIT_S)
+            refused = [(n, media) for n, g in TABLE.items() for media in ARRIVES.keys() - g.sends]
+            for name, media in refused:
+                await room[name].do("publish", kind=media)
+            for name, media in refused:
+                await room[name].said("refused", kind=media, within_s=WAIT_S)
 
-            refused = {n: {"video", "audio"} - g.sends for n, g in table.items()}
-            for name, medias in refused.items():
-                for media in medias:
-                    await room[name].do("publish", kind=media)
-            for name, medias in refused.items():
-                for media in medias:
-                    await room[name].said("refused", kind=media, within_s=WAIT_S)
-
+            senders = {m: {n for n, g in TABLE.items() if m in g.sends} | {"bob"} for m in ARRIVES}
             assert heard(eve, "frames") == senders["video"]
             assert heard(eve, "sound") == senders["audio"]
-            assert heard(eve, "data") == {f"I am {n}" for n, g in table.items() if g.speaks} | {"I am bob"}
-            assert heard(eve, "participant") - {"bob"} == {n for n, g in table.items() if g.seen}
+            assert heard(eve, "data") == {f"I am {n}" for n, g in TABLE.items() if g.speaks} | {"I am bob"}
+            assert heard(eve, "participant") - {"bob"} == {n for n, g in TABLE.items() if g.seen}
             for name, client in room.items():
-                for media, event in (("video", "frames"), ("audio", "sound")):
-                    expected = senders[media] - {name} if table[name].receives else set()
+                for media, event in ARRIVES.items():
+                    expected = senders[media] - {name} if TABLE[name].receives else set()
                     assert (name, heard(client, event)) == (name, expected)
                 published = {e["kind"] for e in client.events if e["event"] == "published"}
-                assert (name, published) == (name, set(table[name].sends))
+                assert (name, published) == (name, set(TABLE[name].sends))
                 assert not [e for e in client.events if e["event"] == "error"]
             listed = (await hub.request("GET", "/api/v1/apps/live/streams")).data
             assert {s["participant"] for s in listed} == senders["audio"]

@@ -1,4 +1,4 @@
-"""A publication that goes on for longer than anything that could end it by time: tokens, ICE consent, our own timers."""
+"""A publication that goes on for longer than anything that could end it by time: tokens, ICE consent, our timers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROW = "/api/v1/apps/live/streams/live-obs%2Fingress-live"
 
 
 def descriptors(server: Server) -> int:
-    return len(os.listdir(f"/proc/{server.pid}/fd"))
+    return sum(1 for _ in Path(f"/proc/{server.pid}/fd").iterdir())
 
 
 def resident_mb(server: Server) -> float:
