@@ -1,13 +1,16 @@
-// Bundles. `node build.mjs server`: what the server hands out, into streamhub/web/static/sdk.
-import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+// Bundles. `node build.mjs server`: what the server hands out, into streamhub/web/static/sdk. `node build.mjs package`:
+// dist/ of the npm package, but its types, which `node build.mjs types` arranges once tsc has made them. `node build.mjs
+// test`: the unit tests, into dist/test.
+import { cp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
 const here = dirname(fileURLToPath(import.meta.url))
-const SERVED = join(here, '..', 'streamhub', 'web', 'static', 'sdk')
+const PAGES = join(here, '..', 'streamhub', 'web', 'static')
+const SERVED = join(PAGES, 'sdk')
 // What every browser of the last five years understands, old tablets on a wall included.
-const TARGET = ['es2020', 'chrome87', 'firefox88', 'safari14']
+const TARGET = 'es2020'
 
 const readJson = async path => JSON.parse(await readFile(path, 'utf8'))
 
@@ -37,29 +40,103 @@ async function licences(packages) {
     return parts.join('')
 }
 
+// `#pages/…` are the server's own page modules; LiveKit's client, which they fetch lazily, is bundled or imported here.
+const sharedModules = {
+    name: 'shared-modules',
+    setup(building) {
+        building.onResolve({ filter: /^#pages\// }, ({ path }) => ({ path: join(PAGES, path.slice('#pages/'.length)) }))
+        building.onResolve({ filter: /\/livekit\.js$/ }, ({ importer }) =>
+            importer.startsWith(PAGES) ? { path: join(here, 'src', 'livekit.ts') } : undefined,
+        )
+    },
+}
+
+const bundle = options =>
+    build({
+        absWorkingDir: here,
+        bundle: true,
+        target: TARGET,
+        legalComments: 'none',
+        logLevel: 'warning',
+        plugins: [sharedModules],
+        ...options,
+    })
+
+const clientBeside = building =>
+    building.onResolve({ filter: /^livekit-client$/ }, () => ({ path: './livekit-client.js', external: true }))
+
+const own = await readJson(join(here, 'package.json'))
+const bundled = await packagesOf(['livekit-client'])
+const client = bundled.find(({ name }) => name === 'livekit-client')
+const INSIDE = `livekit-client ${client.version}, Apache-2.0, and what it uses: see LICENSES.txt`
+const OURS = `${own.name} ${own.version}, StreamHub, Apache-2.0`
+
+/** The script for a <script> tag and the licences of what is inside. */
+async function globalScript(outdir) {
+    await bundle({
+        entryPoints: { 'streamhub-adaptor.global': 'src/global.ts' },
+        outdir,
+        minify: true,
+        format: 'iife',
+        globalName: 'webrtc_adaptor',
+        banner: { js: `/* ${OURS}; ${INSIDE} */` },
+    })
+    await writeFile(join(outdir, 'LICENSES.txt'), await licences(bundled))
+}
+
 async function server() {
     await rm(SERVED, { recursive: true, force: true })
     await mkdir(SERVED, { recursive: true })
-    const packages = await packagesOf(['livekit-client'])
-    const client = packages.find(({ name }) => name === 'livekit-client')
-    await build({
-        absWorkingDir: here,
-        entryPoints: { 'livekit-client': 'livekit-client' },
-        outdir: SERVED,
-        bundle: true,
-        minify: true,
-        format: 'esm',
-        target: TARGET,
-        legalComments: 'none',
-        banner: { js: `/* livekit-client ${client.version}, Apache-2.0, and what it uses: see LICENSES.txt */` },
-        logLevel: 'warning',
+    const common = { outdir: SERVED, minify: true, format: 'esm' }
+    await bundle({ ...common, entryPoints: { 'livekit-client': 'livekit-client' }, banner: { js: `/* ${INSIDE} */` } })
+    // The other file is beside it: whoever loads both gets one client.
+    await bundle({
+        ...common,
+        entryPoints: { [own.name]: 'src/index.ts' },
+        plugins: [sharedModules, { name: 'client-beside', setup: clientBeside }],
+        banner: { js: `/* ${OURS} */` },
     })
-    await writeFile(join(SERVED, 'LICENSES.txt'), await licences(packages))
+    await globalScript(SERVED)
 }
 
-const work = { server }[process.argv[2]]
+const DIST = join(here, 'dist')
+
+async function npmPackage() {
+    await rm(DIST, { recursive: true, force: true })
+    const common = { entryPoints: { index: 'src/index.ts' }, outdir: DIST, external: ['livekit-client'], sourcemap: true }
+    await bundle({ ...common, format: 'esm' })
+    await bundle({ ...common, format: 'cjs', outExtension: { '.js': '.cjs' } })
+    await globalScript(DIST)
+}
+
+/** Leaves out what speaks of modules that are bundled away, and repeats the rest for require(). */
+async function types() {
+    const made = join(DIST, 'types')
+    for (const file of await readdir(made, { recursive: true })) {
+        const path = join(made, file)
+        if (file.endsWith('.d.ts') && (await readFile(path, 'utf8')).includes("'#pages/")) await rm(path)
+    }
+    await cp(made, join(DIST, 'types-cjs'), { recursive: true })
+    await writeFile(join(DIST, 'types-cjs', 'package.json'), '{"type": "commonjs"}\n')
+}
+
+async function unitTests() {
+    await rm(join(here, 'dist', 'test'), { recursive: true, force: true })
+    const found = (await readdir(join(here, 'test'))).filter(file => file.endsWith('.test.ts'))
+    await bundle({
+        entryPoints: found.map(file => `test/${file}`),
+        outdir: 'dist/test',
+        format: 'esm',
+        platform: 'node',
+        target: 'node20',
+        sourcemap: 'inline',
+        outExtension: { '.js': '.mjs' },
+    })
+}
+
+const work = { server, package: npmPackage, types, test: unitTests }[process.argv[2]]
 if (!work) {
-    console.error('usage: node build.mjs server')
+    console.error('usage: node build.mjs server|package|types|test')
     process.exit(2)
 }
 await work()

@@ -25,6 +25,7 @@ from streamhub.demo import DEMO_ROOM, run_demo
 from streamhub.doors import make_route, no_doors
 from streamhub.errors import ConfigError
 from streamhub.ingest.camera_ws import CameraDoor
+from streamhub.ingest.livekit_ingress import report_ingress_watch
 from streamhub.livekit.choose import Choice, Keeper, choose_livekit, media_address, report_end
 from streamhub.livekit.server import LiveKit
 from streamhub.livekit.signal_pipe import SignalDoor
@@ -37,13 +38,15 @@ from streamhub.net.hypercorn import hypercorn_config
 from streamhub.net.listeners import Address, open_tcp, open_unix, remove_socket_file
 from streamhub.net.peers import Peers, PeerScope
 from streamhub.observe.log import get_logger
+from streamhub.observe.memory import GiveBack, keep_what_is_there, trim, use_one_heap
 from streamhub.observe.metrics import Metrics
 from streamhub.playback.placeholder import Placeholders
 from streamhub.playback.requests import Playback
 from streamhub.rooms.backoff import run_supervised
 from streamhub.rooms.hub import Hub
+from streamhub.services.batching import Batched
 from streamhub.services.bootstrap import DATABASE, Prepared, make_data_dir, only_server, prepare
-from streamhub.services.bundle import Services, build_services
+from streamhub.services.bundle import IngressRules, Services, build_services
 from streamhub.services.join_tokens import JoinRules
 from streamhub.services.ledger import Ledger
 from streamhub.services.livekit_reconcile import LiveKitWatch, report_watch
@@ -64,10 +67,13 @@ log = get_logger("main")
 
 @attrs.frozen
 class Running:
-    """A server that answers: where it listens, the base of its URLs, the admin token if this start made it."""
+    """A server that answers: where it listens, the base of its URLs, the admin token if this start made it.
+
+    ``base`` is None when only a proxy reaches it, by a Unix socket, and nobody said under which address.
+    """
 
     addresses: tuple[Address, ...]
-    base: Base
+    base: Base | None
     data_dir: Path
     lan: str | None
     demo: RoomKey | None
@@ -92,6 +98,7 @@ async def serve(
 ) -> None:
     """Serve until ``stop`` is set, then drain. Raises ConfigError or StoreError if it cannot start."""
     raise_descriptor_limit()
+    use_one_heap()
     # SQLite's threads and the loop share the GIL: with the default of 5 ms a busy loop makes each row read take 20 ms.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     tls = tls_context(settings)
@@ -109,7 +116,7 @@ async def serve(
             settings.data_dir,
             version=__version__,
             admin_token=settings.admin_token,
-            livekit=_livekit_keys(settings),
+            livekit=livekit_keys(settings),
         )
         lan = lan_address() if any(is_any_host(a.host) for a in addresses) else None
         base = _own_base(settings, addresses, tls is not None, lan)
@@ -118,10 +125,10 @@ async def serve(
         ledger = Ledger(store, metrics)
         placeholder = Placeholders()
 
-        async def last_seen(key: RoomKey) -> datetime | None:
-            return await store.read(stream_rows.last_seen, key)
+        async def last_seen(keys: list[RoomKey]) -> dict[RoomKey, datetime]:
+            return await store.read(stream_rows.last_seen, keys)
 
-        hub = Hub(ledger.apply, placeholder, last_seen)
+        hub = Hub(ledger.apply, placeholder, Batched(last_seen).get)
         choice = _livekit_choice(settings, addresses, lan, f"http://{hook_address}{HOOK_PATH}")
         livekit, keeper = choose_livekit(prepared.livekit, choice)
         services = _services(store, hub, ledger, prepared, settings, stop, livekit)
@@ -152,11 +159,15 @@ async def serve(
             await root.start(hook.serve, hooks)
             root.start_soon(run_supervised, services.watch.run, report_watch, name="watch")
             root.start_soon(services.whip_sessions.run)
+            root.start_soon(run_supervised, services.ingress_watch.run, report_ingress_watch, name="ingress watch")
             if keeper is not None:
                 root.start_soon(run_supervised, keeper.run, partial(report_end, livekit), name="livekit")
+            keep_what_is_there()
             await root.start(front.serve, listeners)
+            root.start_soon(GiveBack(lambda: front.connections, trim).run)
             tell_commands(base.http)
-            task_status.started(Running(addresses, base, settings.data_dir, lan, demo, livekit, prepared.admin_token))
+            known = None if _public_base(settings) is None and all(a.path for a in addresses) else base
+            task_status.started(Running(addresses, known, settings.data_dir, lan, demo, livekit, prepared.admin_token))
             if demo is not None:
                 root.start_soon(run_demo, services, addresses, tls is not None)
             await stop.wait()
@@ -199,11 +210,15 @@ def _services(
         stopping=stop.is_set,
         server=livekit,
         publishing=hub.publishing,
-        join_rules=JoinRules(
-            publish_ttl_s=settings.join_ttl_publish,
-            view_ttl_s=settings.join_ttl_view,
-            ws_url=settings.public_ws_url,
-        ),
+        join_rules=join_rules(settings),
+        ingress_rules=IngressRules(settings.ingress == "livekit", settings.public_rtmp_url),
+    )
+
+
+def join_rules(settings: Settings) -> JoinRules:
+    """What the settings say about join tokens."""
+    return JoinRules(
+        publish_ttl_s=settings.join_ttl_publish, view_ttl_s=settings.join_ttl_view, ws_url=settings.public_ws_url
     )
 
 
@@ -292,7 +307,8 @@ def _livekit_choice(settings: Settings, addresses: Sequence[Address], lan: str |
     )
 
 
-def _livekit_keys(settings: Settings) -> LiveKitKeys | None:
+def livekit_keys(settings: Settings) -> LiveKitKeys | None:
+    """The keys of the settings; None: the data folder has ours."""
     if settings.livekit_api_key is None or settings.livekit_api_secret is None:
         return None
     return LiveKitKeys(settings.livekit_api_key, settings.livekit_api_secret)

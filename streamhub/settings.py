@@ -24,18 +24,25 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 PREFIX = "STREAMHUB_"
 # Variables of our own that are no settings of the server: the camera command's, and the set-up script's.
 OTHERS = frozenset({"STREAMHUB_CAMERA_KEY", "STREAMHUB_PYTHON", "STREAMHUB_SETUP_NO_SYSTEM"})
-# The original's names, and names people guess: what to use instead.
+# The original's names without a prefix, as far as no other program has them: PORT, HOST, DATA_DIR or LOG_LEVEL may be
+# there for somebody else, and LIVEKIT_URL with its key and secret for LiveKit's own tools.
+FORMER = {
+    "PUBLIC_BASE_URL": "public_url",
+    "PUBLIC_WS_URL": "public_ws_url",
+    "RTMP_PUBLIC_HOST": "public_rtmp_url",
+    "METRICS_TOKEN": "metrics_token",
+}
+# The original's names behind our prefix, and names people guess: what to use instead.
 RENAMED = {
     "PORT": "http_bind",
     "HOST": "http_bind",
     "API_TOKEN": "admin_token",
     "DOMAIN": "public_url",
     "SITE_ADDRESS": "public_url",
-    "PUBLIC_BASE_URL": "public_url",
-    "RTMP_PUBLIC_HOST": "public_rtmp_url",
     "JWT_SECRET": "admin_token",
     "APP_URL": "public_url",
     "DATA": "data_dir",
+    **FORMER,
 }
 
 
@@ -218,7 +225,11 @@ class Settings:
     )
     join_ttl_publish: int = _setting("24h", parse_duration, "Longest life of a join token that may publish.")
     join_ttl_view: int = _setting("7d", parse_duration, "Longest life of a join token that may only watch.")
-    ingress: str = _setting("builtin", _choice("builtin", "livekit"), "Who takes RTMP, WHIP and URL in.")
+    ingress: str = _setting(
+        "builtin",
+        _choice("builtin", "livekit"),
+        "Who takes new ingresses in: StreamHub itself (WHIP), or LiveKit's service (RTMP, WHIP, URL).",
+    )
     egress: str = _setting("builtin", _choice("builtin", "livekit"), "Who makes HLS.")
     log_level: str = _setting("info", _choice("debug", "info", "warning", "error"), "Least severe log line shown.")
     log_format: str = _setting("auto", _choice("auto", "text", "json"), "'auto': text in a terminal, JSON otherwise.")
@@ -263,6 +274,11 @@ def load_settings(env: Mapping[str, str], config: Path | None = None) -> Setting
             name = key[len(PREFIX) :].lower()
             _known(name, shown=key, as_env=True)
             given[name] = (text, key)
+    for former, name in FORMER.items():
+        if env.get(former, "") != "" and name not in given:
+            raise ConfigError(
+                f"{former} is set, and is not read here", hint=f"Set {PREFIX}{name.upper()} instead, or unset {former}."
+            )
     return _build(given)
 
 

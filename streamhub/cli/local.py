@@ -19,11 +19,12 @@ from streamhub.model.clock import utc_now
 from streamhub.model.streams import StreamEvent
 from streamhub.model.urls import Base
 from streamhub.net.addresses import bracketed, is_any_host, lan_address
-from streamhub.services.bootstrap import DATABASE, first_run, make_data_dir, running_base
+from streamhub.services.bootstrap import DATABASE, first_run, make_data_dir, own_livekit_keys, running_base
 from streamhub.services.bundle import Services, build_services
 from streamhub.services.fields import Page, Paging
+from streamhub.services.join_tokens import JoinRules
 from streamhub.services.live import NoRooms
-from streamhub.services.sealing import open_secret_box
+from streamhub.services.sealing import SecretBox, open_secret_box
 from streamhub.settings import Settings, load_settings
 from streamhub.store import streams as stream_rows
 from streamhub.store.db import Store, open_store
@@ -77,8 +78,12 @@ def settings_of(data_dir: Path | None, config: Path | None) -> Settings:
     return load_settings(env, config)
 
 
-def work(folder: Folder, action: Callable[[Services], Awaitable[T]], *, create: bool = False) -> T:
-    """What ``action`` returns, over the folder's services. ``create``: make the folder on first use.
+def work(
+    folder: Folder, action: Callable[[Services], Awaitable[T]], *, create: bool = False, livekit: bool = False
+) -> T:
+    """What ``action`` returns, over the folder's services.
+
+    ``create``: make the folder on first use. ``livekit``: the services can mint join tokens.
 
     Raises StoreError, and what ``action`` raises.
     """
@@ -100,18 +105,25 @@ def work(folder: Folder, action: Callable[[Services], Awaitable[T]], *, create: 
             if create:
                 await store.write(first_run, utc_now())
             box = await trio.to_thread.run_sync(open_secret_box, data_dir)
+            keys, rules = (
+                await _for_join_tokens(store, folder.settings, box) if livekit else (LiveKitKeys("", ""), None)
+            )
             services = build_services(
-                store,
-                NoRooms(),
-                _DirectLedger(store),
-                box=box,
-                # No command here deals with viewers.
-                livekit=LiveKitKeys("", ""),
-                data_dir=data_dir,
+                store, NoRooms(), _DirectLedger(store), box=box, livekit=keys, data_dir=data_dir, join_rules=rules
             )
             return await action(services)
 
     return trio.run(run)
+
+
+async def _for_join_tokens(store: Store, settings: Settings, box: SecretBox) -> tuple[LiveKitKeys, JoinRules]:
+    # Here, so that the other commands do without the server's modules.
+    from streamhub.main import join_rules, livekit_keys
+
+    keys = livekit_keys(settings)
+    if keys is None:
+        keys = await store.write(own_livekit_keys, box)
+    return keys, join_rules(settings)
 
 
 async def all_pages(fetch: Callable[[Paging], Awaitable[Page[T]]]) -> list[T]:

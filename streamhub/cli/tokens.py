@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import datetime, timedelta
 
 import click
 
-from streamhub.cli.local import Folder, all_pages, folder_options, when, work
+from streamhub.cli.local import Folder, all_pages, folder_options, public_base, when, work
 from streamhub.cli.output import show_facts, show_json, show_table
 from streamhub.model.access import Scope
 from streamhub.model.clock import iso_ms, utc_now
+from streamhub.net.addresses import is_loopback_netloc
+from streamhub.services.bundle import Services
+from streamhub.services.join_tokens import NewJoinToken
 from streamhub.services.tokens import ApiToken, NewToken
+from streamhub.web.api.shapes.join_tokens import JoinTokenAnswer
+from streamhub.web.api.shapes.join_tokens import shown as shown_join
 from streamhub.web.api.shapes.tokens import shown, shown_new
 from streamhub.web.schema import parse
 
 
 @click.group("tokens")
 def tokens_group() -> None:
-    """API tokens: list, create, revoke."""
+    """API tokens: list, create, revoke; join tokens for people."""
 
 
 @tokens_group.command("list")
@@ -100,6 +106,50 @@ def revoke_token(folder: Folder, token_id: int) -> None:
         show_json(shown(token))
     else:
         click.echo(f"Token {token.id} ({token.name}) is revoked.")
+
+
+@tokens_group.command("join")
+@click.argument("room")
+@click.option("--app", default="live", show_default=True, help="The app of the room.")
+@click.option("--name", default="Moderator", show_default=True, help="Shown to the others in the room.")
+@click.option("--identity", help="Who joins; a second one of the same identity takes over (default: a made-up one).")
+@click.option("--ttl", help='How long it may be used to join, such as "90m" or "2 days" (default: 6 hours).')
+@click.option("--audio-only", is_flag=True, help="May publish a microphone and nothing else.")
+@click.option("--view-only", is_flag=True, help="May watch and listen only.")
+@folder_options
+def join_token(
+    folder: Folder,
+    room: str,
+    app: str,
+    name: str,
+    identity: str | None,
+    ttl: str | None,
+    audio_only: bool,
+    view_only: bool,
+) -> None:
+    """Mint a token by which a person joins a room, and the address of the studio that takes it."""
+    identity = identity or f"moderator-{secrets.token_hex(3)}"
+    given = {"room": room, "name": name, "identity": identity, "ttl": ttl}
+    new = parse(NewJoinToken, given | {"audioOnly": audio_only, "canPublish": not view_only}, "command line")
+    base = public_base(folder.settings)
+
+    async def action(services: Services) -> JoinTokenAnswer:
+        tokens = services.join_tokens
+        made = tokens.create(await services.apps.get(app), new)
+        return shown_join(made, new, base, tokens.rules.ws_of(base))
+
+    answer = work(folder, action, livekit=True)
+    if folder.as_json:
+        show_json(answer)
+        return
+    facts = [("Token", answer.token), ("Room", answer.room), ("Identity", answer.identity)]
+    show_facts([("Studio", answer.studio_url or "–"), *facts, ("LiveKit clients connect to", answer.ws_url)])
+    if answer.studio_url is not None and base.scheme == "http" and not is_loopback_netloc(base.host):
+        click.echo(
+            f"Browsers give cameras and microphones to https pages and localhost alone, and {base.http} is neither:"
+            " see docs/studio.md.",
+            err=True,
+        )
 
 
 def _state(token: ApiToken, now: datetime) -> str:

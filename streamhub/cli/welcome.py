@@ -12,14 +12,8 @@ from streamhub.services.bootstrap import ADMIN_TOKEN_FILE
 
 def welcome(running: Running, options: Options, *, terminal: bool) -> str:
     """The start-up text. The admin token is shown on a terminal only, and only by the start that made it."""
-    base = running.base
-    rows = [("Listening on", ", ".join(map(str, running.addresses)))]
-    if running.demo is not None:
-        rows.append(("Demo camera", RoomUrls(base, running.demo).play))
+    rows = [("Listening on", ", ".join(map(str, running.addresses))), *_urls(running)]
     rows += [
-        ("Start page", f"{base.http}/"),
-        ("API", f"{base.http}/api/v1/docs"),
-        ("Cameras", f"{base.ws}/ingest/ws?app=live&room=cam1   (make a key: streamhub keys create cam1)"),
         ("WebRTC", _webrtc(running.livekit)),
         ("Data folder", str(running.data_dir.resolve())),
     ]
@@ -32,6 +26,19 @@ def welcome(running: Running, options: Options, *, terminal: bool) -> str:
     lines = [f"StreamHub {__version__} is running.", ""]
     lines += [f"  {name:<{width}}  {value}" for name, value in rows]
     return "\n".join([*lines, "", *_reach(running, options), "  Stop with Ctrl-C.", ""])
+
+
+def _urls(running: Running) -> list[tuple[str, str]]:
+    base = running.base
+    if base is None:
+        return [("Start page", "/ at your proxy's address; set STREAMHUB_PUBLIC_URL to it for true URLs here")]
+    demo = [] if running.demo is None else [("Demo camera", RoomUrls(base, running.demo).play)]
+    return [
+        *demo,
+        ("Start page", f"{base.http}/"),
+        ("API", f"{base.http}/api/v1/docs"),
+        ("Cameras", f"{base.ws}/ingest/ws?app=live&room=cam1   (make a key: streamhub keys create cam1)"),
+    ]
 
 
 def _webrtc(livekit: LiveKit) -> str:
@@ -51,7 +58,10 @@ def _reach(running: Running, options: Options) -> list[str]:
             f"  Everybody on your network can reach it at {running.lan}.",
             "  There is no TLS unless you set tls_cert and tls_key, or put a proxy in front (docs/reverse-proxy.md).",
         ]
-    if not hosts or all(is_loopback_host(h) for h in hosts):
+    if not hosts:
+        more = "--lan adds no address to a Unix socket: put a TCP one into http_bind, or a" if options.lan else "Put a"
+        return [f"  Only programs of this machine reach a Unix socket. {more} proxy in front (docs/reverse-proxy.md)."]
+    if all(is_loopback_host(h) for h in hosts):
         again = "streamhub serve --lan" + (" --demo" if options.demo else "")
         return ["  Only this machine can reach it. To let your network in:  " + again]
     return ["  Whoever can reach the address above can reach it."]

@@ -161,22 +161,23 @@ class CameraConnection:
         while True:
             ticks += 1
             await trio.sleep_until(started + ticks * TICK_S)
+            # The ping first: a camera that is silent for 30 s gets its second one (contract §9).
+            if ticks % TICKS_PER_PING == 0 and not await self._ping():
+                return
             if trio.current_time() - self._last_accepted > self.limits.idle_timeout_s:
                 self._fail(IDLE, "idle_timeout", "no frames received")
                 return
-            if ticks % TICKS_PER_PING == 0:
-                await self._ping()
             if stats := self.take_unwritten():
                 await self.tell(stats)
 
-    async def _ping(self) -> None:
-        """One ping; if two went unanswered the peer is dead, and nothing more is sent to it."""
+    async def _ping(self) -> bool:
+        """One ping; False if two went unanswered: the peer is dead, and nothing more is sent to it."""
         if self._missed_pongs >= MISSED_PONGS:
             self.session.end(DEAD)
-            return
+            return False
         self._missed_pongs += 1
         self.socket.ping()
-        await self._send()
+        return await self._send()
 
     async def _send(self) -> bool:
         """Send what is queued; False, and the session ordered to end, if the peer does not take it."""

@@ -71,7 +71,7 @@ class CameraDoor:
         decision: CameraGrant | Refusal | None = await self._decide(taken)
         if isinstance(decision, CameraGrant):
             try:
-                async with self.hub.lease(decision.room) as room:
+                async with self.hub.lease(decision.room, publishing=True) as room:
                     decision = await self._publish(room, decision, taken, wire, socket)
             except Unavailable:
                 socket.close(1012, "server restart")

@@ -30,8 +30,8 @@ T = TypeVar("T")
 class LiveKitClient:
     """Calls the server that ``where`` names at the moment of the call.
 
-    ``where`` raises Unavailable while there is none. Ingress and egress calls go through ``ingress()`` and
-    ``egress()``, wrapped in ``call``.
+    ``where`` raises Unavailable while there is none. Ingress calls are in ``livekit.ingresses``; those of egress go
+    through ``egress()``, wrapped in ``call``.
     """
 
     where: Callable[[], str]
@@ -80,15 +80,20 @@ class LiveKitClient:
         """livekit-api's EgressService for the present server."""
         return EgressService(*self._arguments())
 
-    async def call(self, act: Callable[[], Awaitable[T]]) -> T:
-        """What ``act`` answers; LiveKit's errors become ours, and so does an answer that takes too long."""
+    async def call(
+        self, act: Callable[[], Awaitable[T]], explain: Callable[[ServerError], StreamHubError | None] | None = None
+    ) -> T:
+        """What ``act`` answers; LiveKit's errors become ours, and so does an answer that takes too long.
+
+        ``explain`` knows better what some of them mean.
+        """
         try:
             with trio.fail_after(DEADLINE_S):
                 return await act()
         except trio.TooSlowError:
             raise Unavailable(f"livekit-server gave no answer for {DEADLINE_S:g} s", code="livekit_too_slow") from None
         except ServerError as exc:
-            raise mapped(exc) from None
+            raise ((explain(exc) if explain else None) or mapped(exc)) from None
         except DecodeError:
             raise Unavailable(
                 "what answers is not livekit-server", code="livekit_failed", hint="Check STREAMHUB_LIVEKIT_URL."
@@ -101,6 +106,7 @@ class LiveKitClient:
 
 def mapped(exc: ServerError) -> StreamHubError:
     """Our error for one of LiveKit's."""
+    said = exc.message.removeprefix("twirp error unknown: ")
     if exc.status == 404 and exc.code == "not_found":
         return NotFound("LiveKit has no such room or participant", code="livekit_not_found")
     if exc.status in (401, 403):
@@ -110,9 +116,9 @@ def mapped(exc: ServerError) -> StreamHubError:
             hint="Set STREAMHUB_LIVEKIT_API_KEY and STREAMHUB_LIVEKIT_API_SECRET to a pair of that server.",
         )
     if exc.status < 500 and exc.code in ("invalid_argument", "malformed", "out_of_range", "failed_precondition"):
-        return BadRequest(f"LiveKit does not take this: {exc.message}", code="livekit_bad_request")
+        return BadRequest(f"LiveKit does not take this: {said}", code="livekit_bad_request")
     return Unavailable(
-        f"livekit-server failed: {exc.message or exc.code} ({exc.status})",
+        f"livekit-server failed: {said or exc.code} ({exc.status})",
         code="livekit_failed",
         hint="Try again; if it goes on, look into the server's log.",
     )

@@ -48,6 +48,11 @@ class LiveKitEvent:
             self.name in PARTICIPANT_EVENTS | TRACK_EVENTS or self.name.startswith(("room_", "ingress_"))
         )
 
+    @property
+    def about_ingress(self) -> bool:
+        """Whether LiveKit's ingress service did something."""
+        return self.name.startswith("ingress_")
+
 
 def receive_webhook(body: bytes, authorization: str | None, keys: LiveKitKeys, now: datetime) -> LiveKitEvent:
     """The event of a request. Raises Unauthorized unless LiveKit signed exactly these bytes within the replay window.

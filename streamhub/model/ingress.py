@@ -1,16 +1,18 @@
 """Ingresses: their kinds and states; of WHIP what a stream key grants, an open session, and who decides.
 
-``ingest`` asks through the Protocol here; ``services.whip_sessions`` answers.
+``ingest`` asks through the Protocols here; ``services.whip_sessions`` and ``services.livekit_ingress`` answer.
 """
 
 from __future__ import annotations
 
 import enum
+from datetime import datetime
 from typing import Protocol
 
 import attrs
 
 from streamhub.model.names import RoomKey
+from streamhub.model.streams import StreamType
 
 
 class InputType(enum.Enum):
@@ -21,13 +23,25 @@ class InputType(enum.Enum):
     RTSP = "rtsp"
     URL = "url"
 
+    @property
+    def stream_type(self) -> StreamType:
+        """The type of its streams: every pull is ``rtsp`` there."""
+        return StreamType.RTSP if self is InputType.URL else StreamType(self.value)
+
 
 class IngressState(enum.Enum):
-    """``buffering``: an encoder has come, and nothing of its media has arrived yet."""
+    """``buffering``: a source has come, and nothing of its media has arrived yet. ``complete``: a pull that ended."""
 
     INACTIVE = "inactive"
     BUFFERING = "buffering"
     PUBLISHING = "publishing"
+    ERROR = "error"
+    COMPLETE = "complete"
+
+    @property
+    def active(self) -> bool:
+        """Whether there is a source."""
+        return self in (IngressState.BUFFERING, IngressState.PUBLISHING)
 
 
 @attrs.frozen
@@ -51,6 +65,43 @@ class WhipSession:
     etag: str
     mid: str
     ufrag: str
+
+
+@attrs.frozen
+class Activity:
+    """What the source of an ingress is doing. ``started_at``: while there is one; ``last_came_at``: the last one.
+
+    ``error`` says why it failed, or why nothing newer is known. ``bitrate`` in bit/s, the size in pixels.
+    """
+
+    state: IngressState = IngressState.INACTIVE
+    started_at: datetime | None = None
+    last_came_at: datetime | None = None
+    error: str | None = None
+    bitrate: int | None = None
+    width: int | None = None
+    height: int | None = None
+
+
+@attrs.frozen
+class BookedIngress:
+    """What our rows say about an ingress that LiveKit has for us: ``livekit_id`` is its id there."""
+
+    livekit_id: str
+    room: str
+    enabled: bool
+
+
+class IngressBook(Protocol):
+    """The rows about LiveKit's ingresses: what should be there."""
+
+    async def booked(self) -> tuple[list[BookedIngress], list[str]]:
+        """Those that should be there, and LiveKit's ids of those that should go. Raises StoreError."""
+        ...
+
+    async def removed(self, livekit_id: str) -> None:
+        """That one has gone. Raises StoreError."""
+        ...
 
 
 class WhipAuthority(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import attrs
 
@@ -28,9 +28,22 @@ class Base:
         return f"{self.scheme}://{self.host}"
 
     @property
+    def hostname(self) -> str:
+        """The host without its port; an IPv6 address in brackets."""
+        return self.host if self.host.endswith("]") else self.host.rpartition(":")[0] or self.host
+
+    @property
     def ws(self) -> str:
         """The base of WebSockets, without a slash at the end."""
         return f"{'wss' if self.scheme == 'https' else 'ws'}://{self.host}"
+
+
+def without_credentials(url: str) -> str:
+    """The URL as it may be shown: three stars for user and password, and for the query."""
+    parts = urlsplit(url)
+    _, at, host = parts.netloc.rpartition("@")
+    shown = parts._replace(netloc="***@" + host if at else host, query="***" if parts.query else "", fragment="")
+    return shown.geturl()
 
 
 @attrs.frozen
@@ -58,6 +71,10 @@ class RoomUrls:
     @property
     def embed(self) -> str:
         return self._path("embed")
+
+    @property
+    def studio(self) -> str:
+        return self._path("studio")
 
     @property
     def viewer_ws(self) -> str:

@@ -16,6 +16,12 @@ def is_loopback_host(host: str) -> bool:
         return False
 
 
+def is_loopback_netloc(netloc: str) -> bool:
+    """Whether ``host[:port]``, as in a URL, only means this machine."""
+    parts = split_host(netloc)
+    return parts is not None and is_loopback_host(parts[0])
+
+
 def is_any_host(host: str) -> bool:
     """Whether binding to ``host`` binds every address."""
     return host in ("0.0.0.0", "::", "*")  # noqa: S104 - compared, not bound

@@ -5,12 +5,13 @@ request that ``route`` claims is taken over together with its connection, also t
 connection. WebSocket upgrades never reach Hypercorn's own WebSocket code.
 
 Relies on names of hypercorn 0.18 that are not public: ``TCPServer._read_data/_close/idle_task/protocol``,
-``H11Protocol._check_protocol/connection``.
+``H11Protocol._check_protocol/_create_stream/connection``.
 """
 
 from __future__ import annotations
 
 import errno
+import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
@@ -41,6 +42,7 @@ TLS_HANDSHAKE_S = 10.0
 ACCEPT_AGAIN_S = 0.1
 REFUSE_S = 1.0
 LINGER_BYTES = 1024 * 1024
+_ABSOLUTE = re.compile(rb"https?://([^/?#@]+)((?:[/?][^#]*)?)", re.IGNORECASE)
 # accept() errors that pass by themselves: out of descriptors or buffers, or the peer was gone already.
 _ACCEPT_AGAIN = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 _ACCEPT_GONE = {errno.ECONNABORTED, errno.EPROTO, errno.EPERM, errno.ENETDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH}
@@ -67,6 +69,7 @@ class _Server(TCPServer):
 
         async def check(request: h11.Request) -> None:
             # Replaces the check that would switch to HTTP/2: h2c upgrades are ignored (RFC 9110 §7.8 allows it).
+            request = _in_origin_form(request)
             path = request.target.partition(b"?")[0].decode("ascii")
             upgrade = request.method == b"GET" and any(
                 k == b"upgrade" and v.strip().lower() == b"websocket" for k, v in request.headers
@@ -75,7 +78,13 @@ class _Server(TCPServer):
             if door is not None:
                 raise _Claimed(request, bytes(proto.connection.trailing_data[0]), door)
 
+        create = proto._create_stream
+
+        async def create_in_origin_form(request: h11.Request) -> None:
+            await create(_in_origin_form(request))
+
         proto._check_protocol = check  # type: ignore[method-assign,assignment]
+        proto._create_stream = create_in_origin_form  # type: ignore[method-assign]
         try:
             await super()._read_data()
         except _Claimed as claim:
@@ -223,6 +232,23 @@ class Front:
         )
 
 
+def _in_origin_form(request: h11.Request) -> h11.Request:
+    """The same request with a path as its target: ``http://host/path`` means ``/path`` and ``Host: host``.
+
+    RFC 9112 §3.2.2. A target in no form that means something here stays as it is, and is refused.
+    """
+    absolute = _ABSOLUTE.fullmatch(request.target)
+    if absolute is None:
+        return request
+    host, rest = absolute.groups()
+    return h11.Request(
+        method=request.method,
+        target=rest if rest.startswith(b"/") else b"/" + rest,
+        headers=[(k, v) for k, v in request.headers if k != b"host"] + [(b"host", host)],
+        http_version=request.http_version,
+    )
+
+
 def _refusal(request: h11.Request) -> Door | None:
     """Who turns a request away that others on the way here may have understood differently; None for a clear one."""
     names = {name for name, _ in request.headers}
@@ -230,6 +256,10 @@ def _refusal(request: h11.Request) -> Door | None:
         error = BadRequest("this port speaks HTTP/1.1", code="http_version", hint="Use HTTP/1.1.")
     elif request.method == b"CONNECT":  # a 2xx to it would end HTTP on this connection
         error = BadRequest("this is not a proxy", code="no_proxy", hint="Send the request without a proxy.")
+    elif not request.target.startswith(b"/") and request.target != b"*":
+        error = BadRequest(
+            "the request's target is no path", code="bad_request_target", hint="Send a path: GET /api/v1/health"
+        )
     elif b"transfer-encoding" in names and (b"content-length" in names or request.http_version != b"1.1"):
         # RFC 9112 §6.1: the way to smuggle a second request past a proxy.
         error = BadRequest("Transfer-Encoding does not go with Content-Length or HTTP/1.0", code="ambiguous_length")

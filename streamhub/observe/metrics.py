@@ -47,6 +47,8 @@ class Metrics:
         self.in_flight = Gauge(
             "streamhub_http_requests_in_flight", "HTTP requests being answered.", registry=self.registry
         )
+        # Without the contract's label `tenant`: there are none.
+        self.apps = Gauge("streamhub_apps", "Apps.", registry=self.registry)
         self.errors = Counter(
             "streamhub_errors", "Errors by place and code.", ["source", "code"], registry=self.registry
         )

@@ -231,8 +231,8 @@ class Room:
             wake_at = self.liveness.stale_at() if self.state is State.LIVE else math.inf
             if self.state is not State.LIVE and self.viewers:
                 if version != self.state_version:
-                    version, placeholder = self.state_version, await self._draw_placeholder()
-                    shown_at = -math.inf
+                    drawn_for, placeholder = self.state_version, await self._draw_placeholder()
+                    version, shown_at = drawn_for if placeholder else -1, -math.inf
                 if version == self.state_version and now >= shown_at + PLACEHOLDER_EVERY_S:
                     shown_at = now
                     await self._show(placeholder, live=False)
@@ -259,9 +259,12 @@ class Room:
             self.on_error(self.key, "report", exc)
 
     async def _draw_placeholder(self) -> bytes:
+        """The placeholder; b"" if there was no time for it: a thousand rooms that lose their cameras wait in turn."""
         size = (self.session.size if self.session else None) or self._last_size
-        with trio.fail_after(PLACEHOLDER_DEADLINE_S):
+        with trio.move_on_after(PLACEHOLDER_DEADLINE_S):
             return await self.placeholder(self.key, *self.shown, size)
+        log.warning("no time to draw a placeholder; it is tried again", app=self.key.app, room=self.key.room)
+        return b""
 
     async def _show(self, jpeg: bytes, *, live: bool) -> None:
         self.latest.publish(jpeg, live=live)

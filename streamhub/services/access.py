@@ -44,7 +44,7 @@ class Access:
     apps: AppCache
     now: WallClock = utc_now
     admitted: dict[str, str] = attrs.field(factory=dict)
-    _keys: Batched[KeyRow] = attrs.field(init=False)
+    _keys: Batched[str, KeyRow] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         async def read(hashes: list[str]) -> dict[str, KeyRow]:

@@ -117,7 +117,7 @@ async def prepare(
     await store.write(_fixed_admin_token, admin_token, now())
     fresh = None if admin_token is not None else await _own_admin_token(store, data_dir, now)
     if livekit is None:
-        livekit = await store.write(_livekit_keys, box)
+        livekit = await store.write(own_livekit_keys, box)
     ended = await store.write(partial(_close_books, version=version), now())
     if ended:
         log.info("ended streams left over from the last run", streams=ended)
@@ -181,8 +181,8 @@ def _fixed_admin_token(db: Database, secret: str | None, at: datetime) -> None:
     meta.put(db, "fixed_admin_token_id", None if row is None else str(row.id))
 
 
-def _livekit_keys(db: Database, box: SecretBox) -> LiveKitKeys:
-    """LiveKit's keys, made once; the secret is stored sealed."""
+def own_livekit_keys(db: Database, box: SecretBox) -> LiveKitKeys:
+    """The keys of the LiveKit of this data folder, made once; the secret is stored sealed."""
     key, sealed = meta.get(db, "livekit_api_key"), meta.get(db, _SECRET_PURPOSE)
     if key is not None and sealed is not None:
         try:

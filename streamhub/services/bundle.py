@@ -7,7 +7,9 @@ from pathlib import Path
 
 import attrs
 
+from streamhub.ingest.livekit_ingress import IngressWatch
 from streamhub.ingest.whip import WhipDoor
+from streamhub.livekit.ingresses import IngressApi
 from streamhub.livekit.server import LiveKit, State
 from streamhub.livekit.tokens import LiveKitKeys
 from streamhub.model.clock import WallClock, utc_now
@@ -23,6 +25,7 @@ from streamhub.services.join_tokens import JoinRules, JoinTokens
 from streamhub.services.keys import Keys
 from streamhub.services.last_used import LastUsed
 from streamhub.services.live import Applies, LiveRooms
+from streamhub.services.livekit_ingress import IngressBookRows, LiveKitIngresses
 from streamhub.services.livekit_reconcile import LiveKitWatch
 from streamhub.services.reconcile import Reconciler
 from streamhub.services.sealing import SecretBox
@@ -37,8 +40,8 @@ from streamhub.store.db import Store
 class Services:
     """The use cases, by REST word.
 
-    ``reconciler.run``, ``watch.run`` and ``whip_sessions.run`` are tasks their owner must start. ``rooms`` are those of
-    cameras and of LiveKit together.
+    ``reconciler.run``, ``watch.run``, ``ingress_watch.run`` and ``whip_sessions.run`` are tasks their owner must start.
+    ``rooms`` are those of cameras and of LiveKit together.
     """
 
     apps: Apps
@@ -54,7 +57,16 @@ class Services:
     stats: Stats
     reconciler: Reconciler
     watch: LiveKitWatch
+    ingress_watch: IngressWatch
     rooms: AllRooms
+
+
+@attrs.frozen
+class IngressRules:
+    """``in_livekit``: new ingresses are LiveKit's. ``rtmp_url``: its ingress service's RTMP, as encoders reach it."""
+
+    in_livekit: bool = False
+    rtmp_url: str | None = None
 
 
 def build_services(
@@ -68,6 +80,7 @@ def build_services(
     now: WallClock = utc_now,
     stopping: Callable[[], bool] = lambda: False,
     join_rules: JoinRules | None = None,
+    ingress_rules: IngressRules | None = None,
     server: LiveKit | None = None,
     publishing: Callable[[RoomKey, Published | None], None] = lambda _key, _published: None,
 ) -> Services:
@@ -83,22 +96,29 @@ def build_services(
 
     access = Access(store, livekit, LastUsed(store), cache, now)
     asked = server or LiveKit(livekit, managed=False)
-    watch = LiveKitWatch(asked.client, livekit, store, ledger, now, lambda: asked.state is not State.ABSENT, publishing)
+    rules, ingress_api = ingress_rules or IngressRules(), IngressApi(asked.client)
+    ingress_watch = IngressWatch(ingress_api, IngressBookRows(store), rules.in_livekit)
+    watch = LiveKitWatch(
+        asked.client, livekit, store, ledger, now, lambda: asked.state is not State.ABSENT, ingress_watch, publishing
+    )
     rooms = AllRooms(hub, watch)
     whip_sessions = WhipSessions(store, asked, now)
+    there = LiveKitIngresses(ingress_api, ingress_watch, watch.source_status, rules.in_livekit, rules.rtmp_url)
+    ingress = Ingresses(store, whip_sessions, now, there)
     return Services(
         apps=Apps(store, rooms, box, cache.forget, now),
         tokens=Tokens(store, now),
         keys=Keys(store, hub, now),
         join_tokens=JoinTokens(livekit, access, join_rules or JoinRules(), require_livekit, now),
-        ingress=Ingresses(store, whip_sessions, now),
+        ingress=ingress,
         whip=WhipDoor(whip_sessions, whip_sessions.client),
         whip_sessions=whip_sessions,
         streams=Streams(store, rooms, ledger, now, rooms.stream_status),
         access=access,
-        health=Health(store, hub, data_dir, now, stopping, server),
-        stats=Stats(store, rooms, data_dir),
+        health=Health(store, hub, data_dir, now, stopping, server, ingress_watch),
+        stats=Stats(store, rooms, data_dir, ingress, ingress_watch, server),
         reconciler=Reconciler(store, rooms, access),
         watch=watch,
+        ingress_watch=ingress_watch,
         rooms=rooms,
     )

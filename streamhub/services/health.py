@@ -11,6 +11,7 @@ import attrs
 import trio
 
 from streamhub.errors import StoreError
+from streamhub.ingest.livekit_ingress import IngressWatch
 from streamhub.livekit.server import OLD_HINT, LiveKit, State
 from streamhub.model.clock import WallClock, utc_now
 from streamhub.services.live import LiveRooms
@@ -45,6 +46,7 @@ class Health:
     now: WallClock = utc_now
     stopping: Callable[[], bool] = lambda: False
     livekit: LiveKit | None = None
+    ingress_watch: IngressWatch | None = None
 
     async def checks(self) -> list[Check]:
         """All checks, in a fixed order; takes five seconds at most each."""
@@ -54,6 +56,7 @@ class Health:
             await self._check_clock(),
             self._check_rooms(),
             self._check_livekit(),
+            *self._check_ingress(),
             *(Check(name, None, "not part of this version") for name in ("rtmp", "relays")),
         ]
 
@@ -112,3 +115,12 @@ class Health:
         if not one.takes_whip:
             return Check("livekit", False, f"{kind}, {one.version}: too old for WHIP and relays", OLD_HINT)
         return Check("livekit", True, f"{kind}, version {one.version or 'unknown'}")
+
+    def _check_ingress(self) -> list[Check]:
+        """Only where LiveKit's ingress service is to take sources in. Whether one runs, LiveKit does not tell."""
+        if self.ingress_watch is None or not self.ingress_watch.wanted:
+            return []
+        problem = self.ingress_watch.problem
+        if problem is not None:
+            return [Check("ingress", False, problem.message, problem.hint)]
+        return [Check("ingress", True, "by LiveKit's ingress service; livekit-server has its Redis")]

@@ -13,6 +13,7 @@ from streamhub.livekit.tokens import VIEWER_ATTRIBUTE, JoinGrant, LiveKitKeys, m
 from streamhub.model.clock import WallClock, utc_now
 from streamhub.model.durations import EXPECTED, format_duration, parse_duration
 from streamhub.model.names import ROOM_NAME, RoomKey
+from streamhub.model.urls import Base
 from streamhub.services.access import Access
 from streamhub.services.apps import App
 from streamhub.services.fields import PRINTABLE, Check, declared, length, like
@@ -80,6 +81,10 @@ class JoinRules:
     publish_ttl_s: int = 24 * 3600
     view_ttl_s: int = 7 * 24 * 3600
     ws_url: str | None = None
+
+    def ws_of(self, base: Base) -> str:
+        """Where LiveKit clients connect that reach us at ``base``: its signalling is piped through our own port."""
+        return self.ws_url or base.ws
 
 
 @attrs.frozen

@@ -65,20 +65,25 @@ def app_of(room: str, prefixes: Mapping[str, str]) -> RoomKey | None:
     return RoomKey(AppName(max(fitting, key=lambda f: len(f[0]))[1]), RoomName(room))
 
 
-def stream_type(participant: Participant) -> StreamType | None:
-    """How its media came in; None if that is shown as another stream already (a camera bridged into LiveKit)."""
+def stream_type(participant: Participant, types: Mapping[str, StreamType] = {}) -> StreamType | None:
+    """How its media came in; None if that is shown as another stream already (a camera bridged into LiveKit).
+
+    ``types``: of those that LiveKit's ingress service made, by sid.
+    """
     word = participant.attributes.get(TYPE_ATTRIBUTE)
     if word in [t.value for t in StreamType]:
         found = StreamType(word)
         return None if found is StreamType.WS_MJPEG else found
-    return StreamType.RTMP if participant.kind is Kind.INGRESS else StreamType.WEBRTC
+    return types.get(participant.sid, StreamType.RTMP) if participant.kind is Kind.INGRESS else StreamType.WEBRTC
 
 
-def publications(room: RoomKey, people: Iterable[Participant], at: datetime) -> dict[str, Publication]:
-    """What is published in the room, by stream id."""
+def publications(
+    room: RoomKey, people: Iterable[Participant], at: datetime, types: Mapping[str, StreamType] = {}
+) -> dict[str, Publication]:
+    """What is published in the room, by stream id; ``types`` as above."""
     found: dict[str, Publication] = {}
     for participant in people:
-        kind = stream_type(participant)
+        kind = stream_type(participant, types)
         if kind is not None and participant.publishes and participant.state != "disconnected":
             one = Publication(room, participant, kind, at)
             found[one.stream_id] = one

@@ -13,7 +13,7 @@ import attrs
 import trio
 
 from streamhub.errors import NotFound, StoreError, StreamHubError, Unavailable
-from streamhub.livekit.participants import LiveRoom, Participant
+from streamhub.livekit.participants import Kind, LiveRoom, Participant
 from streamhub.livekit.tokens import VIEWER_ATTRIBUTE, LiveKitKeys
 from streamhub.livekit.webhook import REPLAY_WINDOW_S, LiveKitEvent, receive_webhook
 from streamhub.model.clock import WallClock, utc_now
@@ -27,6 +27,7 @@ from streamhub.model.streams import (
     State,
     StreamChanged,
     StreamEnded,
+    StreamType,
 )
 from streamhub.observe.log import get_logger
 from streamhub.services.live import Applies
@@ -62,11 +63,24 @@ class RoomsApi(Protocol):
         ...
 
 
+class KnowsIngresses(Protocol):
+    """Who follows LiveKit's ingresses; ``ingest.livekit_ingress.IngressWatch`` in the server."""
+
+    def look_soon(self) -> None:
+        """Something happened to an ingress. Returns at once."""
+        ...
+
+    async def stream_types(self, room: str, people: Iterable[Participant]) -> dict[str, StreamType]:
+        """The type of the streams that LiveKit's ingress service publishes there, by the participant's sid."""
+        ...
+
+
 @attrs.define(eq=False)
 class LiveKitWatch:
     """Owner of what we know about LiveKit's rooms. ``run`` is a task its owner must start.
 
     ``present`` says whether there is a LiveKit at all; without one nothing is asked and nothing complained about.
+    Without ``ingresses`` all that LiveKit's ingress service publishes is taken for RTMP.
     ``tell`` hears of every change of a room's publishers (None: it has none).
     """
 
@@ -76,6 +90,7 @@ class LiveKitWatch:
     ledger: Applies
     now: WallClock = utc_now
     present: Callable[[], bool] = lambda: True
+    ingresses: KnowsIngresses | None = None
     tell: Callable[[RoomKey, Published | None], None] = lambda _key, _published: None
     _rooms: dict[RoomKey, dict[str, Publication]] = attrs.field(factory=dict)
     _people: dict[RoomKey, tuple[Participant, ...]] = attrs.field(factory=dict)
@@ -98,6 +113,8 @@ class LiveKitWatch:
             self._seen[event.id] = now + REPLAY_WINDOW_S
             if event.may_change_streams and event.room is not None:
                 self.look_at(event.room)
+            if event.about_ingress and self.ingresses is not None:
+                self.ingresses.look_soon()
         return event
 
     def look_at(self, room: str) -> None:
@@ -171,6 +188,8 @@ class LiveKitWatch:
 
     async def end_app(self, app: AppName, order: EndOrder) -> None:
         """Nobody is left in the app's rooms. Raises Unavailable."""
+        if self.ingresses is not None:
+            self.ingresses.look_soon()
         for key in [k for k in {*self._people, *self._rooms} if k.app == app]:
             for participant in self._people.get(key, ()):
                 self._removed[participant.sid] = trio.current_time() + REMEMBER_REMOVED_S
@@ -213,7 +232,7 @@ class LiveKitWatch:
             async with limiter:
                 try:
                     people = await self.api.participants(key.room)
-                    await self._saw(key, people)
+                    await self._saw(key, people, await self._ingress_types(key, people))
                     if not apps[key.app][1]:
                         await self._remove_public(key, people)
                 except StreamHubError as exc:
@@ -227,13 +246,21 @@ class LiveKitWatch:
             # LiveKit being away explains the others.
             raise next((f for f in failed if isinstance(f, Unavailable)), failed[0])
 
-    async def _saw(self, key: RoomKey, people: Iterable[Participant]) -> None:
+    async def _ingress_types(self, key: RoomKey, people: Iterable[Participant]) -> dict[str, StreamType]:
+        """By sid. A publication keeps the type it began with, whatever is known of its ingress later."""
+        types = {p.participant.sid: p.type for p in self._rooms.get(key, {}).values()}
+        new = [p for p in people if p.kind is Kind.INGRESS and p.publishes and p.sid not in types]
+        if new and self.ingresses is not None:
+            types |= await self.ingresses.stream_types(key.room, new)
+        return types
+
+    async def _saw(self, key: RoomKey, people: Iterable[Participant], types: Mapping[str, StreamType]) -> None:
         async with self._lock:
             # Somebody thrown out may be listed for a moment still.
             here = () if self._stopped else tuple(p for p in people if p.sid not in self._removed)
             at = self.now()
             before = self._rooms.get(key, {})
-            after = publications(key, here, at)
+            after = publications(key, here, at, types)
             for stream_id, new in after.items():
                 old = before.get(stream_id)
                 if old is not None and old.type is new.type:

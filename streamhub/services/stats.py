@@ -9,6 +9,9 @@ from pathlib import Path
 import attrs
 import trio
 
+from streamhub.ingest.livekit_ingress import IngressWatch
+from streamhub.livekit.server import LiveKit, State
+from streamhub.services.ingress import Ingresses
 from streamhub.services.live import LiveRooms
 from streamhub.store import apps as app_rows
 from streamhub.store import meta
@@ -26,6 +29,15 @@ class Space:
 
 
 @attrs.frozen
+class Traffic:
+    """Ingresses or egresses: whether what carries them can be reached, how many there are, how many at work."""
+
+    reachable: bool
+    active: int
+    total: int
+
+
+@attrs.frozen
 class ServerStats:
     """The server now. ``memory`` and ``disk`` are None where the machine does not tell."""
 
@@ -37,22 +49,32 @@ class ServerStats:
     rooms: int
     active_streams: int
     viewers: int
+    livekit_reachable: bool
+    ingress: Traffic
     db_size_bytes: int
 
 
 @attrs.frozen
 class Stats:
-    """The use case of ``/stats``."""
+    """The use case of ``/stats``. Nothing is asked of LiveKit for it: so it answers whatever LiveKit does."""
 
     store: Store
     hub: LiveRooms
     data_dir: Path
+    ingresses: Ingresses
+    watch: IngressWatch
+    livekit: LiveKit | None = None
+
+    async def apps(self) -> int:
+        """How many apps there are. Raises StoreError."""
+        return await self.store.read(app_rows.count)
 
     async def server(self) -> ServerStats:
         """The figures of this moment."""
         apps, streams, size = await self.store.read(_counts)
         memory, disk = await trio.to_thread.run_sync(_spaces, self.data_dir)
         rooms = self.hub.statuses()
+        total, active = await self.ingresses.counts()
         return ServerStats(
             load_avg=os.getloadavg(),
             cores=os.cpu_count() or 1,
@@ -62,8 +84,19 @@ class Stats:
             rooms=sum(r.source is not None for r in rooms),
             active_streams=streams,
             viewers=sum(sum(r.viewers.values()) for r in rooms),
+            livekit_reachable=self._reaches_livekit(),
+            ingress=Traffic(self._takes_ingress(), active, total),
             db_size_bytes=size,
         )
+
+    def _reaches_livekit(self) -> bool:
+        return self.livekit is not None and self.livekit.state is State.READY
+
+    def _takes_ingress(self) -> bool:
+        """Whether a new ingress would work: by our WHIP, or by LiveKit's own service."""
+        if self.livekit is None or not self._reaches_livekit():
+            return False
+        return self.watch.problem is None if self.watch.wanted else self.livekit.takes_whip
 
 
 def _counts(db: Database) -> tuple[int, int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
+from itertools import count
 
 import attrs
 import trio
@@ -25,6 +26,9 @@ from streamhub.store.ingress import IngressRow
 from streamhub.store.whip_sessions import SessionRow
 
 PERIOD_S = 2.0
+# LiveKit is asked in every third round only: each call is 2 ms of a publication that shall cost nothing. Whoever asks
+# for an ingress's state is told the truth by ``look``.
+ROUNDS_PER_LOOK = 3
 # A session is stored after LiveKit made its participant; this much is for clocks and slow answers.
 GRACE_S = 3.0
 LOOK_S = 2.0
@@ -49,11 +53,17 @@ class WhipSessions:
         self.client = WhipClient(self.livekit, self.now)
 
     async def authorise(self, key: str) -> WhipGrant:
-        """What the stream key grants. Raises Unauthorized (unknown), Forbidden (switched off)."""
+        """What the stream key grants. Raises Unauthorized (unknown), Forbidden (switched off, or LiveKit's)."""
         found = await self.store.read(_with_app, digest(key))
         if found is None or found[0].input_type != "whip":
             raise _unknown_key()
         row, app = found
+        if row.livekit_id is not None:
+            raise Forbidden(
+                "this stream key belongs to LiveKit's own ingress service, not to this door",
+                code="ingress_in_livekit",
+                hint="Point the encoder at the 'url' that GET /api/v1/apps/<app>/ingress shows for it.",
+            )
         if not row.enabled:
             raise Forbidden(
                 "this ingress is switched off", code="ingress_disabled", hint='PATCH it with {"enabled": true}.'
@@ -65,7 +75,9 @@ class WhipSessions:
         session_id = f"whs_{secrets.token_urlsafe(24)}"
         row = SessionRow(id_hash=digest(session_id), started_at=self.now(), **attrs.asdict(session))
         try:
-            before = await self.store.write(_open, row, grant)
+            # The encoder waits. Our death must not lose the row; a power cut, before the stream's start is written
+            # moments later, may: then the media has stopped too, unless LiveKit runs on another machine.
+            before = await self.store.write_soon(_open, row, grant)
         except Taken:
             raise _unknown_key() from None
         self._known[row.id_hash] = row
@@ -124,15 +136,18 @@ class WhipSessions:
 
     async def run(self) -> None:
         """Tidy up every two seconds until cancelled; a failing disk is logged and tried again."""
-        while True:
+        for turn in count():
             try:
-                await self.tidy()
+                await self.tidy(look=turn % ROUNDS_PER_LOOK == 0)
             except StoreError as exc:
                 log.warning("cannot look after WHIP sessions", error=exc.message, hint=exc.hint)
             await trio.sleep(PERIOD_S)
 
-    async def tidy(self) -> list[str]:
-        """Remove participants whose session's row is gone, and rows whose participant is; ingress ids of the latter."""
+    async def tidy(self, *, look: bool = True) -> list[str]:
+        """Remove participants whose session's row is gone, and rows whose participant is; ingress ids of the latter.
+
+        Without ``look`` only the former.
+        """
         stored = {row.id_hash: row for row in await self.store.read(rows.all_open)}
         for row in [r for r in self._known.values() if r.id_hash not in stored]:
             # Looked at again: it may have been opened after the read above.
@@ -140,6 +155,8 @@ class WhipSessions:
                 await self._remove(row)
         for id_hash, row in stored.items():
             self._known.setdefault(id_hash, row)
+        if not look:
+            return []
         at = self.now()
         old = [row for row in stored.values() if (at - row.started_at).total_seconds() > GRACE_S]
         participants = await self.look(old)

@@ -68,6 +68,16 @@ class Store:
         """
         return await self._runner(partial(self._transact, partial(fn, self._writer, *args, **kwargs)), self._write_turn)
 
+    async def write_soon(self, fn: Callable[Concatenate[Database, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """As ``write``, but without waiting for the disk.
+
+        The commit survives our own death; a power cut only once the next ``write`` has returned. For what a client
+        waits for and a power cut would end anyway.
+        """
+        return await self._runner(
+            partial(self._transact, partial(fn, self._writer, *args, **kwargs), synced=False), self._write_turn
+        )
+
     async def read(self, fn: Callable[Concatenate[Database, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """What ``fn(db, …)`` returns, seeing one consistent state of the database. ``fn`` cannot write."""
         return await self._runner(partial(self._look, partial(_call, fn, args, kwargs)), self._read_turn)
@@ -81,16 +91,22 @@ class Store:
 
         return await self._runner(ask, self._watch_turn)
 
-    def _transact(self, call: Callable[[], T]) -> T:
+    def _transact(self, call: Callable[[], T], *, synced: bool = True) -> T:
         with explained(self.path):
-            self._writer.execute("BEGIN IMMEDIATE")
+            if not synced:
+                self._writer.execute("PRAGMA synchronous=NORMAL")
             try:
-                result = call()
-                self._writer.execute("COMMIT")
-            except BaseException:
-                self._writer.rollback()
-                raise
-            return result
+                self._writer.execute("BEGIN IMMEDIATE")
+                try:
+                    result = call()
+                    self._writer.execute("COMMIT")
+                except BaseException:
+                    self._writer.rollback()
+                    raise
+                return result
+            finally:
+                if not synced:
+                    self._writer.execute("PRAGMA synchronous=FULL")
 
     def _look(self, call: Callable[[Database], T]) -> T:
         db = self._readers.pop()

@@ -15,14 +15,19 @@ from streamhub.store.failures import unique
 from streamhub.store.times import from_ms, to_ms
 
 _COLUMNS = (
-    "id, app_id, input_type, room, room_given, identity, name, key_hash, key_prefix, enabled, created_at, last_used_at"
+    "id, app_id, input_type, room, room_given, identity, name, key_hash, key_prefix, livekit_id, url, transcoding,"
+    " enabled, created_at, last_used_at"
 )
 _LIKE_ESCAPES = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})
 
 
 @attrs.frozen
 class IngressRow:
-    """One ingress as stored; ``room`` is namespaced, ``room_given`` as it was written when the ingress was made."""
+    """One ingress as stored; ``room`` is namespaced, ``room_given`` as it was written when the ingress was made.
+
+    ``livekit_id``: LiveKit's, if its own service takes the source in; ``url`` (without credentials) and ``transcoding``
+    are known only of those. A source without a stream key has a ``key_hash`` that is no digest.
+    """
 
     id: str
     app_id: int
@@ -36,12 +41,14 @@ class IngressRow:
     enabled: bool
     created_at: datetime
     last_used_at: datetime | None = None
+    livekit_id: str | None = None
+    url: str | None = None
+    transcoding: bool | None = None
 
 
 def insert(db: Database, row: IngressRow) -> None:
     """Add an ingress. Raises Taken if its key's digest is there already, or the app is not."""
-    values = attrs.asdict(row) | {"created_at": to_ms(row.created_at), "enabled": int(row.enabled)}
-    values["last_used_at"] = None
+    values = attrs.asdict(row) | {"created_at": to_ms(row.created_at), "last_used_at": None}
     marks = ", ".join(f":{name}" for name in _COLUMNS.split(", "))
     with unique():
         db.execute(f"INSERT INTO ingresses ({_COLUMNS}) VALUES ({marks})", values)
@@ -51,6 +58,11 @@ def set_secret(db: Database, ingress_id: str, key_hash: str, key_prefix: str) ->
     """Exchange the stream key of an ingress. Raises Taken if the digest is there already."""
     with unique():
         db.execute("UPDATE ingresses SET key_hash = ?, key_prefix = ? WHERE id = ?", [key_hash, key_prefix, ingress_id])
+
+
+def set_livekit(db: Database, ingress_id: str, livekit_id: str, url: str) -> None:
+    """Bind an ingress to another one of LiveKit's; the former is noted as to be removed."""
+    db.execute("UPDATE ingresses SET livekit_id = ?, url = ? WHERE id = ?", [livekit_id, url, ingress_id])
 
 
 def set_enabled(db: Database, ingress_id: str, enabled: bool) -> None:
@@ -93,6 +105,29 @@ def of_app(db: Database, app_id: int) -> list[IngressRow]:
     return page(db, app_id, limit=-1)[0]
 
 
+def in_livekit(db: Database, app_id: int | None = None) -> list[IngressRow]:
+    """The ingresses, of the app or of all, that LiveKit's own service takes in."""
+    rows = db.execute(
+        f"SELECT {_COLUMNS} FROM ingresses WHERE livekit_id IS NOT NULL AND coalesce(?, app_id) = app_id", [app_id]
+    )
+    return [_row(r) for r in rows.fetchall()]
+
+
+def count(db: Database, app_id: int | None = None) -> int:
+    """How many ingresses the app has, or all have."""
+    return int(db.execute("SELECT count(*) FROM ingresses WHERE coalesce(?, app_id) = app_id", [app_id]).fetchone()[0])
+
+
+def removals(db: Database) -> list[str]:
+    """LiveKit's ids of ingresses that it still has to remove."""
+    return [r[0] for r in db.execute("SELECT livekit_id FROM livekit_removals").fetchall()]
+
+
+def removed(db: Database, livekit_id: str) -> None:
+    """LiveKit has removed that one."""
+    db.execute("DELETE FROM livekit_removals WHERE livekit_id = ?", [livekit_id])
+
+
 def identities(db: Database, app_id: int, room: str) -> set[str]:
     """The identities that ingresses of the app have in a room."""
     rows = db.execute("SELECT identity FROM ingresses WHERE app_id = ? AND room = ?", [app_id, room])
@@ -128,5 +163,8 @@ def _one(db: Database, where: str, *args: object) -> IngressRow | None:
 
 
 def _row(values: Sequence[Any]) -> IngressRow:
-    *head, enabled, created_at, last_used_at = values
-    return IngressRow(*[*head, bool(enabled), from_ms(created_at), from_ms(last_used_at)])
+    found = dict(zip(_COLUMNS.split(", "), values, strict=True))
+    found["enabled"] = bool(found["enabled"])
+    found["transcoding"] = None if found["transcoding"] is None else bool(found["transcoding"])
+    found["created_at"], found["last_used_at"] = from_ms(found["created_at"]), from_ms(found["last_used_at"])
+    return IngressRow(**found)

@@ -50,14 +50,17 @@ def apply_events(db: Database, events: Sequence[StreamEvent]) -> list[StreamEven
     return [event for event in events if _apply(db, _app_id(db, app_ids, event.room.app), event)]
 
 
-def last_seen(db: Database, key: RoomKey) -> datetime | None:
-    """When the room's newest publication ended; None if it never had one."""
-    found = db.execute(
-        "SELECT max(s.ended_at) FROM streams s JOIN apps a ON a.id = s.app_id WHERE a.name = ? AND s.room = ?",
-        [key.app, key.room],
-    ).fetchone()
-    ms: int | None = found[0]
-    return from_ms(ms)
+def last_seen(db: Database, keys: Sequence[RoomKey]) -> dict[RoomKey, datetime]:
+    """When each room's newest publication ended; rooms that never had one are left out."""
+    found: dict[RoomKey, datetime] = {}
+    for key in keys:
+        (ms,) = db.execute(
+            "SELECT max(s.ended_at) FROM streams s JOIN apps a ON a.id = s.app_id WHERE a.name = ? AND s.room = ?",
+            [key.app, key.room],
+        ).fetchone()
+        if (ended := from_ms(ms)) is not None:
+            found[key] = ended
+    return found
 
 
 def end_all_active(db: Database, at: datetime, reason: str) -> int:

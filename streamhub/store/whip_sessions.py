@@ -71,6 +71,13 @@ def of_app(db: Database, app_id: int) -> dict[str, SessionRow]:
     return {row.ingress_id: row for row in map(_row, rows.fetchall())}
 
 
+def count(db: Database, app_id: int | None = None) -> int:
+    """How many sessions are open, of the app or of all."""
+    tables = "whip_sessions s JOIN ingresses i ON i.id = s.ingress_id"
+    found = db.execute(f"SELECT count(*) FROM {tables} WHERE coalesce(?, app_id) = app_id", [app_id])
+    return int(found.fetchone()[0])
+
+
 def delete(db: Database, id_hash: str) -> bool:
     """Forget a session; whether it was there."""
     return bool(db.execute("DELETE FROM whip_sessions WHERE id_hash = ?", [id_hash]).rowcount)

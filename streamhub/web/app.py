@@ -7,6 +7,7 @@ from quart_trio import QuartTrio
 
 from streamhub.web import errors
 from streamhub.web.api import apps, docs, health, ingress, join_tokens, streams, tokens, ws_ingest
+from streamhub.web.auth import peer
 from streamhub.web.cors import add_cors
 from streamhub.web.deps import Deps
 from streamhub.web.livekit_hook import blueprint as livekit_hook
@@ -63,7 +64,8 @@ def _add_headers(app: QuartTrio, deps: Deps) -> None:
         headers = answer.headers
         headers["X-Content-Type-Options"] = "nosniff"
         headers["X-Permitted-Cross-Domain-Policies"] = "none"
-        headers["Origin-Agent-Cluster"] = "?1"
+        if peer().base.scheme == "https":  # browsers warn of it elsewhere
+            headers["Origin-Agent-Cluster"] = "?1"
         headers.setdefault("Referrer-Policy", "no-referrer")
         headers.setdefault("Content-Security-Policy", _NOTHING_MAY_LOAD)
         if request.path.startswith(PREFIX) or request.path == "/metrics":

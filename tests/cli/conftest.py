@@ -11,14 +11,15 @@ from click.testing import CliRunner, Result
 from streamhub.cli import cli
 
 
-@attrs.frozen
+@attrs.define
 class Cli:
     """Runs a command on a data folder of its own, in this process, and checks its exit code."""
 
     data_dir: Path
+    public_url: str = "https://hub.example"
 
     def __call__(self, *args: str, code: int = 0, given: str | None = None) -> Result:
-        env = {"STREAMHUB_DATA_DIR": str(self.data_dir), "STREAMHUB_PUBLIC_URL": "https://hub.example"}
+        env = {"STREAMHUB_DATA_DIR": str(self.data_dir), "STREAMHUB_PUBLIC_URL": self.public_url}
         result = CliRunner().invoke(cli, args, input=given, env=env, prog_name="streamhub")
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception

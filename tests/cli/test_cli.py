@@ -97,7 +97,10 @@ def test_settings_then_values_their_sources_and_secrets_masked(
 
 def test_migrate_then_the_database_is_there_and_again_nothing_happens(streamhub: Cli) -> None:
     first = streamhub.json("migrate")
-    assert (first["created"], first["migrations"]) == (True, ["m0001_initial", "m0002_ingress"])
+    assert (first["created"], first["migrations"]) == (
+        True,
+        ["m0001_initial", "m0002_ingress", "m0003_livekit_ingress"],
+    )
     assert streamhub.json("migrate")["created"] is False
     assert "up to date" in streamhub("migrate").stdout
     assert streamhub.data_dir.stat().st_mode & 0o777 == 0o700

@@ -49,9 +49,10 @@ def test_every_page_is_listed_in_the_overviews() -> None:
     index, readme = (DOCS / "README.md").read_text("utf-8"), (ROOT / "README.md").read_text("utf-8")
     assert {name for name in own if f"]({name})" not in index} == set()
     assert {name for name in own if f"](docs/{name})" not in readme} == set()
-    decisions = {p.name for p in (DOCS / "decisions").glob("0*.md")}
-    listed = (DOCS / "decisions" / "README.md").read_text("utf-8")
-    assert {name for name in decisions if f"]({name})" not in listed} == set()
+    for folder in ("decisions", "platforms"):
+        inside = {p.name for p in (DOCS / folder).glob("*.md")} - {"README.md"}
+        listed = (DOCS / folder / "README.md").read_text("utf-8")
+        assert {name for name in inside if f"]({name})" not in listed} == set()
 
 
 def streamhub_commands() -> list[tuple[str, str]]:
@@ -121,8 +122,14 @@ def test_settings_file_in_the_docs_is_accepted(block: Block, tmp_path: Path) -> 
 
 def test_setting_named_in_the_docs_exists() -> None:
     named = {m for page in PAGES for m in re.findall(r"\bSTREAMHUB_[A-Z_]+\b", page.read_text("utf-8"))}
-    # Not settings of the server: the simulator's key, and two of scripts/setup.
-    others = {"STREAMHUB_CAMERA_KEY", "STREAMHUB_PYTHON", "STREAMHUB_SETUP_NO_SYSTEM"}
+    # Not settings of the server: the simulator's key, two of scripts/setup, two of the backends in docs/platforms.
+    others = {
+        "STREAMHUB_CAMERA_KEY",
+        "STREAMHUB_PYTHON",
+        "STREAMHUB_SETUP_NO_SYSTEM",
+        "STREAMHUB_URL",
+        "STREAMHUB_TOKEN",
+    }
     settings = {f"STREAMHUB_{a.upper()}" for a in load_settings({}).sources}
     assert named - others - settings == set()
     assert len(named & settings) > 10

@@ -7,7 +7,7 @@ import json
 import os
 import resource
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -58,13 +58,15 @@ async def camera(port: int, room: str, key: str, up: trio.abc.SendChannel[str], 
         await stream.send_all(masked(PICTURE))
         await up.send(room)
         while not leave.is_set():
-            await stream.send_all(masked(PICTURE))  # one a second: it stays live
+            # One a second: it stays live. The pong nobody asked for (RFC 6455 §5.5.3) tells the same to the pings.
+            await stream.send_all(masked(PICTURE) + masked(b"", 10))
             with trio.move_on_after(1):
                 await leave.wait()
         if hash(room) % 2:
             await stream.send_all(masked((1000).to_bytes(2, "big"), 8))
-            while await stream.receive_some(65536):
-                pass
+            with suppress(trio.BrokenResourceError):  # a busy server may cut what it has not read
+                while await stream.receive_some(65536):
+                    pass
 
 
 async def viewer(port: int, room: str, up: trio.abc.SendChannel[str], leave: trio.Event) -> None:
@@ -133,8 +135,9 @@ async def test_a_thousand_cameras_and_viewers_leave_nothing_behind(tmp_path: Pat
         before, open_before = rss_kb(server), descriptors(server)
         for _ in range(2):
             await one_round(server, keys)
+        most = before + max(8 * 1024, before * 0.05)
+        await eventually(lambda: rss_kb(server) <= most, within_s=30)  # freed memory is given back after a moment
         after = rss_kb(server)
-        assert after - before <= max(8 * 1024, before * 0.05), f"RSS {before} kB, then {after} kB"
         assert descriptors(server) <= open_before + 2
         stats = (await server.request("GET", "/api/v1/apps/live/stats")).data
         assert stats["live"]["activeStreams"] == 0

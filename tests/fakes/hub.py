@@ -21,12 +21,19 @@ class FakeHub:
     dismissed: list[AppName] = attrs.field(factory=list)
 
     def go_live(
-        self, app: str, room: str, *, identity: str = "cam", key_id: str | None = None, viewers: int = 0
+        self,
+        app: str,
+        room: str,
+        *,
+        identity: str = "cam",
+        key_id: str | None = None,
+        viewers: int = 0,
+        kind: StreamType = StreamType.WS_MJPEG,
     ) -> SourceStatus:
         key = RoomKey(AppName(app), RoomName(room))
         source = SourceStatus(
             stream_id=f"{room}/{identity}",
-            type=StreamType.WS_MJPEG,
+            type=kind,
             participant=identity,
             key_id=key_id,
             started_at=self.at,

@@ -52,6 +52,27 @@ async def test_idle_when_the_key_has_its_own_time_out_then_it_counts(
         assert least <= trio.current_time() - began <= most
 
 
+async def test_idle_when_it_is_found_at_the_very_tick_of_a_ping_then_that_ping_goes_out_first(
+    jump_clock: trio.testing.MockClock,
+) -> None:
+    """Contract §9: ready, ping 15 s, ping 30 s, text idle_timeout, close 4408."""
+    async with serve_media(Authority(CameraLimits(idle_timeout_s=29.9))) as media, camera(media) as device:
+        for _ in range(2):
+            assert await device.receive() == (PING, b"")
+        assert (await device.text())["code"] == "idle_timeout"
+        assert await device.closed() == (4408, "idle timeout")
+
+
+async def test_idle_when_the_device_answers_no_ping_either_then_it_is_dead_and_told_nothing(
+    jump_clock: trio.testing.MockClock,
+) -> None:
+    async with serve_media(Authority(CameraLimits(idle_timeout_s=44.9))) as media, camera(media) as device:
+        for _ in range(2):
+            assert await device.receive() == (PING, b"")
+        assert await device.receive() is None
+        assert end_of(media).reason == "connection_lost"
+
+
 @pytest.mark.parametrize("waste", [b"GIF89a", None])
 async def test_idle_when_only_dropped_frames_or_stats_come_then_the_clock_is_not_reset(
     jump_clock: trio.testing.MockClock, waste: bytes | None
@@ -69,6 +90,7 @@ async def test_idle_when_only_dropped_frames_or_stats_come_then_the_clock_is_not
                         await device.binary(waste)
 
             nursery.start_soon(chatter)
+            assert await device.receive() == (PING, b"")
             assert (await device.text())["code"] == "idle_timeout"
             assert trio.current_time() - began <= 15.5
             nursery.cancel_scope.cancel()

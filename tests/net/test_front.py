@@ -64,6 +64,27 @@ async def test_front_when_an_upgrade_goes_to_an_unknown_path_then_it_is_told_whe
         assert await client.ended()
 
 
+async def test_front_when_the_target_is_in_absolute_form_then_it_is_the_same_request() -> None:
+    """RFC 9112 §3.2.2: accepted, and its host counts instead of the Host header."""
+    async with open_site() as site, connect(site.port) as client:
+        assert (await client.get("http://front.test/a?b=c")).body == b"GET /a 0"
+        assert (await client.get("HTTP://front.test")).body == b"GET / 0"
+        assert (await client.get("http://front.test:81/ip")).body == b"127.0.0.1 http://front.test:81"
+        assert (await client.get("http://front.test/live/live/cam1/frame.jpg")).status == 503
+        await client.ask("http://front.test/nowhere", headers=SHAKE)
+        assert (await client.reply()).json()["code"] == "no_websocket_here"
+    async with open_site() as site, connect(site.port) as client:
+        assert (await client.watch(f"http://front.test{MJPEG}")).status == 200
+        assert (await client.part()).startswith(b"\xff\xd8")
+
+
+@pytest.mark.parametrize("target", ["http://user@front.test/a", "http:///a", "ftp://front.test/a", "http:/a"])
+async def test_front_when_the_target_is_no_address_of_ours_then_400(target: str) -> None:
+    async with open_site() as site, connect(site.port) as client:
+        reply = await client.get(target)
+        assert (reply.status, reply.json()["code"]) == (400, "bad_request_target")
+
+
 async def test_front_when_asked_for_http2_in_clear_then_it_answers_in_http_1_1() -> None:
     async with open_site() as site, connect(site.port) as client:
         headers = {"Upgrade": "h2c", "Connection": "Upgrade, HTTP2-Settings", "HTTP2-Settings": "AAMAAABkAAQAAP__"}

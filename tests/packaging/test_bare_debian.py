@@ -165,7 +165,7 @@ def test_clean_clone_when_run_on_a_bare_machine_then_it_serves(folder: Path, clo
     began = time.monotonic()
     root.run(["/home/check out/scripts/setup"], env=env, cwd="/")
     first_s = time.monotonic() - began
-    assert first_s < 180
+    assert first_s < 600  # about two minutes on an idle machine; the packages of PyPI and npm are most of it
     port = free_port()
     env |= {
         "STREAMHUB_HTTP_BIND": f"127.0.0.1:{port}",

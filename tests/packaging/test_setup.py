@@ -82,7 +82,7 @@ class Checkout:
             folder.mkdir(parents=True)
             for name in ("package.json", "package-lock.json", ".npmrc"):
                 (folder / name).write_text("{}")
-        (root / "streamhub" / "web" / "static").mkdir(parents=True)
+        (root / "streamhub" / "web" / "static" / "rtc").mkdir(parents=True)
         (root / "streamhub" / "web" / "static" / "link.js").write_text("export {}\n")
         self.tools = root / "tools"
         self.tools.mkdir()

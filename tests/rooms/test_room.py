@@ -11,7 +11,14 @@ import trio.testing
 from streamhub.errors import Unavailable
 from streamhub.model.streams import State, StreamChanged
 from streamhub.net.connection import DoorWire
-from streamhub.rooms.room import HOST_GRACE_S, PLACEHOLDER_EVERY_S, REPORT_DEADLINE_S, Output, Room
+from streamhub.rooms.room import (
+    HOST_GRACE_S,
+    PLACEHOLDER_DEADLINE_S,
+    PLACEHOLDER_EVERY_S,
+    REPORT_DEADLINE_S,
+    Output,
+    Room,
+)
 from streamhub.rooms.viewer import Viewer
 from tests.rooms.fakes import KEY, START, Talk, World, at, session
 from tests.support.media import jpeg
@@ -225,6 +232,18 @@ async def test_report_when_the_database_is_in_trouble_then_states_and_placeholde
         assert b"[stale" in await watcher.got()
         await trio.sleep(REPORT_DEADLINE_S)
         assert [where for where, _ in world.errors] == ["report", "report"]  # live and stale, each once
+
+
+async def test_placeholder_when_there_is_no_time_to_draw_it_then_it_is_drawn_later_and_the_states_go_on() -> None:
+    world = World(drawing_s=PLACEHOLDER_DEADLINE_S + 1)
+    async with world.open_room() as room:
+        watcher = Watcher(room)
+        await trio.sleep(PLACEHOLDER_DEADLINE_S + 0.5)
+        world.drawing_s = 0
+        assert await watcher.got() == b""
+        await trio.sleep(PLACEHOLDER_DEADLINE_S)
+        assert b"[offline" in await watcher.got()
+        assert world.errors == []
 
 
 async def test_watch_when_drawing_fails_then_it_is_reported_and_tried_again_later() -> None:

@@ -33,7 +33,8 @@ TABLE = {
     ("GET", "/api/v1/apps/<app>/ws-ingest/live/<room>"): EVERYBODY,
     ("GET", "/api/v1/auth/me"): f"{NOBODY}  200 200 200 200  200 200 200",
     ("GET", "/api/v1/stats"): READ_GLOBAL,
-    ("GET", "/metrics"): READ_GLOBAL,
+    # Contract §1: no metrics token is set here, so that to strangers there is no such page.
+    ("GET", "/metrics"): READ_GLOBAL.replace("401", "404"),
     ("GET", "/api/v1/tokens"): f"{NOBODY}  403 403 403 403  403 403 200",
     ("POST", "/api/v1/tokens"): f"{NOBODY}  403 403 403 403  403 403 201",
     ("DELETE", "/api/v1/tokens/<token_id>"): f"{NOBODY}  403 403 403 403  403 403 204",

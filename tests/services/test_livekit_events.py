@@ -53,6 +53,14 @@ def test_type_then_as_our_token_or_livekit_says(who: Participant, kind: StreamTy
     assert stream_type(who) is kind
 
 
+def test_type_when_livekits_ingress_service_made_it_then_that_of_the_ingress() -> None:
+    types = {"PA_obs": StreamType.WHIP}
+    assert stream_type(person("obs", kind=Kind.INGRESS), types) is StreamType.WHIP
+    assert stream_type(person("obs"), types) is StreamType.WEBRTC
+    (found,) = publications(ROOM, [person("obs", track(), kind=Kind.INGRESS)], AT, types).values()
+    assert found.type is StreamType.WHIP
+
+
 @pytest.mark.parametrize(
     ("who", "counts"),
     [

@@ -5,76 +5,28 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
-import attrs
 import pytest
 import trio
 import trio.testing
 
-from streamhub.errors import StoreError, Unavailable
+from streamhub.errors import Unavailable
 from streamhub.livekit.tokens import TYPE_ATTRIBUTE, VIEWER_ATTRIBUTE, LiveKitKeys
 from streamhub.livekit.webhook import REPLAY_WINDOW_S
 from streamhub.model.clock import utc_now
-from streamhub.model.names import AppName, RoomKey, RoomName
-from streamhub.model.streams import APP_DELETED, STREAM_DELETED, State, StreamEnded, StreamEvent, StreamStarted
+from streamhub.model.names import AppName
+from streamhub.model.streams import (
+    APP_DELETED,
+    STREAM_DELETED,
+    State,
+)
 from streamhub.services.apps import AppPatch
 from streamhub.services.bundle import Services
 from streamhub.services.features import FeaturesPatch
-from streamhub.services.livekit_reconcile import GIVE_UP_S, PERIOD_S, LiveKitWatch
-from streamhub.store import streams as stream_rows
+from streamhub.services.livekit_reconcile import GIVE_UP_S, PERIOD_S
 from streamhub.store.db import Store
-from streamhub.store.streams import StreamRow
 from tests.conftest import Clock
-from tests.fakes.ledger import DirectLedger
-from tests.fakes.livekit import FakeLiveKit, note, person, sign, track
-
-ROOM = RoomKey(AppName("live"), RoomName("live-demo"))
-
-
-@attrs.define
-class Flaky:
-    """A ledger whose disk fails ``failures`` times."""
-
-    inner: DirectLedger
-    failures: int = 0
-
-    async def apply(self, event: StreamEvent) -> None:
-        if self.failures:
-            self.failures -= 1
-            raise StoreError("the disk is full")
-        await self.inner.apply(event)
-
-
-@attrs.define
-class Scene:
-    livekit: FakeLiveKit
-    watch: LiveKitWatch
-    store: Store
-    ledger: Flaky
-    keys: LiveKitKeys
-    services: Services
-
-    @property
-    def applied(self) -> list[StreamEvent]:
-        return self.ledger.inner.applied
-
-    @property
-    def story(self) -> list[str]:
-        """Starts and ends in order."""
-        marks = {StreamStarted: "+", StreamEnded: "-"}
-        return [marks[type(e)] + e.stream_id.partition("/")[2] for e in self.applied if type(e) in marks]
-
-    def hook(self, name: str, event_id: str, room: str = "live-demo") -> None:
-        body = note(name, room, event_id=event_id)
-        self.watch.receive(body, sign(self.keys, body))
-
-    async def row(self, identity: str = "ann", room: str = "live-demo") -> StreamRow | None:
-        app = await self.services.apps.get("live")
-        return await self.store.read(stream_rows.by_stream_id, app.id, f"{room}/{identity}")
-
-    async def active(self) -> set[str]:
-        app = await self.services.apps.get("live")
-        rows, _ = await self.store.read(stream_rows.active_page, app.id, 500, 0)
-        return {r.stream_id.partition("/")[2] for r in rows}
+from tests.fakes.livekit import person, track
+from tests.services.livekit_scene import ROOM, Scene, make_scene, periods, settle
 
 
 @pytest.fixture
@@ -84,10 +36,7 @@ def wall() -> Clock:
 
 @pytest.fixture
 async def scene(services: Services, store: Store, livekit_keys: LiveKitKeys, wall: Clock) -> Scene:
-    """Nothing runs yet."""
-    ledger = Flaky(DirectLedger(store))
-    fake = FakeLiveKit()
-    return Scene(fake, LiveKitWatch(fake, livekit_keys, store, ledger, wall), store, ledger, livekit_keys, services)
+    return make_scene(services, store, livekit_keys, wall)
 
 
 @pytest.fixture
@@ -98,16 +47,6 @@ async def running(scene: Scene) -> AsyncIterator[Scene]:
         await trio.testing.wait_all_tasks_blocked()
         yield scene
         nursery.cancel_scope.cancel()
-
-
-async def settle() -> None:
-    await trio.testing.wait_all_tasks_blocked()
-
-
-async def periods(count: float = 1) -> None:
-    """So many full looks happen, and end."""
-    await trio.sleep(count * PERIOD_S)
-    await settle()
 
 
 async def test_streams_when_every_webhook_is_lost_then_true_within_a_period(running: Scene) -> None:

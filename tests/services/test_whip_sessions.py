@@ -6,14 +6,18 @@ from datetime import timedelta
 
 import attrs
 import pytest
+import trio
+import trio.testing
 
 from streamhub.errors import Forbidden, NotFound, Unauthorized, Unavailable
 from streamhub.livekit.participants import Kind, Participant, Track
 from streamhub.model.ingress import InputType, WhipGrant, WhipSession
 from streamhub.services.apps import AppPatch
 from streamhub.services.bundle import Services
-from streamhub.services.ingress import Ingresses, IngressPatch, IngressQuery, IssuedIngress, NewIngress
+from streamhub.services.ingress import Ingresses
+from streamhub.services.ingress_values import IngressPatch, IngressQuery, IssuedIngress, NewIngress
 from streamhub.services.whip_sessions import WhipSessions
+from streamhub.store import ingress as rows
 from streamhub.store.db import Store
 from tests.conftest import Clock
 from tests.fakes.whip import ScriptedLiveKit
@@ -25,8 +29,10 @@ class Rooms:
 
     present: dict[str, list[Participant]] = attrs.field(factory=dict)
     away: bool = False
+    asked: int = 0
 
     async def participants(self, room: str) -> list[Participant]:
+        self.asked += 1
         if self.away:
             raise Unavailable("livekit is away")
         return self.present.get(room, [])
@@ -117,6 +123,30 @@ async def test_opened_again_then_the_first_session_is_over_and_livekit_need_not_
     assert livekit.asked == []
 
 
+async def test_run_when_a_publication_goes_on_then_livekit_is_seldom_asked_about_it(
+    services: Services,
+    ingresses: Ingresses,
+    store: Store,
+    livekit: ScriptedLiveKit,
+    rooms: Rooms,
+    wall: Clock,
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    issued, grant = await make(services, ingresses)
+    await ingresses.sessions.opened(grant, session(grant))
+    rooms.enter(wall, "PA_1")
+    wall.advance(seconds=10)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ingresses.sessions.run)
+        await trio.sleep(59)
+        assert 8 <= rooms.asked <= 10
+        # What another process revokes ends as soon as ever.
+        await store.write(rows.delete, issued.ingress.id)
+        await trio.sleep(2.1)
+        assert [asked.method for asked in livekit.asked] == ["DELETE"]
+        nursery.cancel_scope.cancel()
+
+
 async def test_tidy_when_the_participant_has_gone_then_the_session_is_over(
     services: Services, ingresses: Ingresses, rooms: Rooms, wall: Clock
 ) -> None:
@@ -180,13 +210,16 @@ async def test_list_then_each_ingress_says_what_its_source_does(
     rooms.enter(wall, "PA_going", room="live-going")
     rooms.enter(wall, "PA_coming", room="live-coming", tracks=False)
     page = await ingresses.page(app, IngressQuery())
-    assert {i.room: (i.state.value, i.width) for i in page.items} == {
+    assert {i.room: (i.activity.state.value, i.activity.width) for i in page.items} == {
         "live-idle": ("inactive", None),
         "live-coming": ("buffering", None),
         "live-going": ("publishing", 1280),
     }
     rooms.away = True
-    assert {i.state.value for i in (await ingresses.page(app, IngressQuery())).items} == {"inactive", "buffering"}
+    assert {i.activity.state.value for i in (await ingresses.page(app, IngressQuery())).items} == {
+        "inactive",
+        "buffering",
+    }
 
 
 async def test_app_when_its_prefix_changes_then_its_ingresses_move_along(

@@ -36,6 +36,19 @@ async def test_open_store_when_new_then_settings_survive_a_power_cut(tmp_path: P
         assert await store.read(pragma, "busy_timeout") == 5000
 
 
+async def test_write_soon_then_it_alone_does_not_wait_for_the_disk(tmp_path: Path) -> None:
+    async with open_store(tmp_path / "s.db") as store:
+        assert await store.write_soon(pragma, "synchronous") == 1  # NORMAL
+        assert await store.write(pragma, "synchronous") == 2
+        with pytest.raises(ZeroDivisionError):
+            await store.write_soon(lambda _db: 1 / 0)
+        assert await store.write(pragma, "synchronous") == 2
+        await store.write_soon(meta.put, "a", "1")
+        # Another process sees it at once, so that it outlives this one.
+        async with open_store(tmp_path / "s.db") as other:
+            assert await other.read(meta.get, "a") == "1"
+
+
 async def test_open_store_when_new_then_only_its_owner_may_read_it(tmp_path: Path) -> None:
     old = os.umask(0)
     try:
@@ -53,7 +66,16 @@ async def test_every_table_is_strict(tmp_path: Path) -> None:
             lambda db: db.execute("SELECT name, strict FROM pragma_table_list WHERE schema = 'main'").fetchall()
         )
     ours = {name: strict for name, strict in rows if not name.startswith(("sqlite_", "_sqlite"))}
-    assert set(ours) == {"meta", "apps", "api_tokens", "camera_keys", "streams", "ingresses", "whip_sessions"}
+    assert set(ours) == {
+        "meta",
+        "apps",
+        "api_tokens",
+        "camera_keys",
+        "streams",
+        "ingresses",
+        "whip_sessions",
+        "livekit_removals",
+    }
     assert set(ours.values()) == {1}
 
 

@@ -108,12 +108,12 @@ def test_stats_when_active_then_the_newest_text(db: Database) -> None:
 
 
 def test_last_seen_when_several_cameras_then_the_newest_end(db: Database) -> None:
-    assert streams.last_seen(db, KEY) is None
+    unseen = RoomKey(AppName("live"), RoomName("live-cam2"))
+    assert streams.last_seen(db, [KEY, unseen]) == {}
     other = {"stream_id": "live-cam1/other", "participant": "other"}
     streams.apply_events(db, [started(), started(1, **other), ended(7)])
     streams.apply_events(db, [StreamEnded(KEY, "live-cam1/other", "closed", at(3))])
-    assert streams.last_seen(db, KEY) == at(7)
-    assert streams.last_seen(db, RoomKey(AppName("live"), RoomName("live-cam2"))) is None
+    assert streams.last_seen(db, [unseen, KEY]) == {KEY: at(7)}
 
 
 def test_end_all_active_then_only_active_ones_change(db: Database) -> None:

@@ -31,8 +31,9 @@ class RtcPeer:
         async for data in self.process.stdout:
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
-                if line.startswith(b"{"):
-                    self.events.append(json.loads(line))
+                # @livekit/rtc-node writes its log among them, in JSON too.
+                if line.startswith(b"{") and "event" in (said := json.loads(line)):
+                    self.events.append(said)
             self._more.set()
             self._more = trio.Event()
 

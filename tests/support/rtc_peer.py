@@ -1,9 +1,10 @@
 """A LiveKit client in a process of its own (LiveKit's Python SDK): JSON lines in, JSON lines out.
 
-In: first ``{"url", "token"}``, then ``{"do": "publish", "kind": "video" | "audio"}`` and ``{"do": "unpublish"}``; at
-the end of the input it leaves. Out: ``{"event": …}`` for what happens. A video track moves, an audio track hums.
+In: first ``{"url", "token"}``, then ``{"do": "publish", "kind": "video" | "audio"}``, ``{"do": "unpublish"}`` and
+``{"do": "say", "text"}``; at the end of the input it leaves. Out: ``{"event": …}`` for what happens. A video track
+moves, an audio track hums.
 
-What LiveKit does not allow it does not answer either: then ``published`` never comes.
+What LiveKit does not allow it does not answer either: ``refused`` is said when none has come for long enough.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from livekit import rtc
 
 WIDTH, HEIGHT, FPS = 320, 240, 15
 RATE = 48_000
+KINDS = {rtc.TrackKind.KIND_VIDEO: "video", rtc.TrackKind.KIND_AUDIO: "audio"}
+REFUSED_S = 15.0  # no answer for so long: that is how LiveKit refuses
 
 
 def say(event: str, **more: Any) -> None:
@@ -74,8 +77,17 @@ async def watch(track: rtc.Track, who: str) -> None:
 
 
 async def publish(room: rtc.Room, track: Any, options: rtc.TrackPublishOptions, kind: str) -> None:
-    await room.local_participant.publish_track(track, options)
-    say("published", kind=kind)
+    # Not cancelled after that time: the SDK's call takes no notice of it.
+    sending = asyncio.ensure_future(room.local_participant.publish_track(track, options))
+    done, _ = await asyncio.wait({sending}, timeout=REFUSED_S)
+    if done and sending.exception() is None:
+        say("published", kind=kind)
+    else:
+        say("refused", kind=kind)
+
+
+async def speak(room: rtc.Room, text: str) -> None:
+    await room.local_participant.publish_data(text.encode())
 
 
 async def main() -> None:
@@ -93,6 +105,12 @@ async def main() -> None:
     room.on("reconnected", lambda: say("reconnected"))
     room.on("disconnected", lambda reason: say("disconnected", reason=rtc.DisconnectReason.Name(reason)))
     room.on("participant_connected", lambda p: say("participant", who=p.identity))
+    room.on(
+        "data_received",
+        lambda d: say("data", who=None if d.participant is None else d.participant.identity, text=d.data.decode()),
+    )
+    room.on("track_muted", lambda p, publication: say("muted", who=p.identity, kind=KINDS[publication.kind]))
+    room.on("track_unpublished", lambda publication, p: say("withdrawn", who=p.identity, kind=KINDS[publication.kind]))
     room.on("track_subscribed", lambda t, _publication, p: start(watch(t, p.identity)))
     try:
         await room.connect(first["url"], first["token"])
@@ -106,6 +124,9 @@ async def main() -> None:
             for sid in list(local.track_publications):
                 await local.unpublish_track(sid)
             say("unpublished")
+            continue
+        if one["do"] == "say":
+            start(speak(room, one["text"]))
             continue
         if one["kind"] == "video":
             video = rtc.VideoSource(WIDTH, HEIGHT)

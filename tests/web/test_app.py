@@ -7,6 +7,9 @@ from typing import ClassVar
 import attrs
 import pytest
 
+from streamhub.errors import StoreError
+from streamhub.model.urls import Base
+from streamhub.services.stats import Stats
 from streamhub.web.app import Deps, create_app
 from tests.fakes.api import Api
 
@@ -21,6 +24,14 @@ async def test_answer_then_the_security_headers(api: Api, path: str) -> None:
     assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
     assert "Strict-Transport-Security" not in headers
     assert "Access-Control-Allow-Origin" not in headers
+
+
+@pytest.mark.parametrize(("scheme", "sent"), [("https", "?1"), ("http", None)])
+async def test_answer_then_an_agent_cluster_of_its_own_where_browsers_do_not_warn_of_it(
+    api: Api, scheme: str, sent: str | None
+) -> None:
+    reply = await attrs.evolve(api, base=Base(scheme, "hub.example"))("GET", "/health")
+    assert reply.headers.get("Origin-Agent-Cluster") == sent
 
 
 async def test_answer_when_tls_is_ours_then_hsts_without_subdomains(deps: Deps, admin_token: str) -> None:
@@ -118,8 +129,31 @@ async def test_metrics_when_the_metrics_token_is_shown_then_text(deps: Deps, adm
     assert 'streamhub_http_requests_total{method="GET",route="/api/v1/apps/:app",status="200"} 1.0' in text
     # What strangers make up must not become labels.
     assert "BREW" not in text
-    assert (await api("GET", "//metrics", token="scrape-me-scrape-mf")).status == 401
+    assert "streamhub_apps 2.0" in text
+    for wrong in ("scrape-me-scrape-mf", ""):
+        reply = await api("GET", "//metrics", token=wrong)
+        assert (reply.status, reply.code) == (403, "metrics_token_wrong")
     assert (await api("GET", "//metrics")).status == 200
+
+
+async def test_metrics_when_no_metrics_token_is_set_then_404_that_says_how_to_get_them(api: Api) -> None:
+    for wrong in ("scrape-me-scrape-mf", ""):
+        reply = await api("GET", "//metrics", token=wrong)
+        assert (reply.status, reply.code) == (404, "no_metrics_token")
+        assert "STREAMHUB_METRICS_TOKEN" in reply.json["hint"]
+
+
+async def test_metrics_when_the_database_fails_then_the_rest_of_them(
+    deps: Deps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_self: Stats) -> int:
+        raise StoreError("the disk is gone", code="store_io")
+
+    monkeypatch.setattr(Stats, "apps", broken)
+    api = Api(create_app(attrs.evolve(deps, metrics_token="scrape-me-scrape-me")), "")
+    reply = await api("GET", "//metrics", token="scrape-me-scrape-me")
+    assert reply.status == 200
+    assert b"streamhub_apps NaN" in reply.body
 
 
 class TestCors:

@@ -8,11 +8,12 @@ from typing import Any
 import attrs
 
 from streamhub.model.access import Right, Scope
+from streamhub.model.ingress import InputType
 from streamhub.model.names import AppName, RoomKey, RoomName
 from streamhub.model.streams import StreamStarted, StreamType
 from streamhub.services.apps import NewApp
 from streamhub.services.bundle import Services
-from streamhub.services.ingress import InputType, NewIngress
+from streamhub.services.ingress_values import NewIngress
 from streamhub.services.keys import NewKey
 from streamhub.services.tokens import NewToken
 from tests.fakes.hub import FakeHub

@@ -5,7 +5,16 @@ from __future__ import annotations
 from streamhub.model.clock import iso_ms
 from streamhub.services.apps import AppPatch, NewApp
 from streamhub.services.fields import Page
-from streamhub.web.api.shapes.apps import AppAnswer, AppLive, AppName, AppStatsAnswer, DeletedApp, RoomLine, shown
+from streamhub.web.api.shapes.apps import (
+    AppAnswer,
+    AppIngress,
+    AppLive,
+    AppName,
+    AppStatsAnswer,
+    DeletedApp,
+    RoomLine,
+    shown,
+)
 from streamhub.web.auth import APP_READ, OWN_READ, SERVER_MANAGE
 from streamhub.web.deps import Deps
 from streamhub.web.routing import Call, Route
@@ -39,6 +48,7 @@ async def delete_app(deps: Deps, call: Call) -> DeletedApp:
 async def app_stats(deps: Deps, call: Call) -> AppStatsAnswer:
     app = call.loaded_app
     rooms = deps.services.streams.rooms(app)
+    total, active = await deps.services.ingress.counts(app.id)
     return AppStatsAnswer(
         ts=iso_ms(deps.now()),
         app=AppName(app.name, app.display_name),
@@ -47,6 +57,7 @@ async def app_stats(deps: Deps, call: Call) -> AppStatsAnswer:
             total_viewers=sum(sum(r.viewers.values()) for r in rooms),
             rooms=tuple(RoomLine(r.room, r.state.value, r.viewers, r.publishers, iso_ms(r.started_at)) for r in rooms),
         ),
+        ingress=AppIngress(total, active),
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import attrs
 import trio
 from quart import Response
 
+from streamhub.errors import Forbidden, NotFound, StoreError, Unauthorized
 from streamhub.model.access import Right
 from streamhub.model.clock import iso_ms
 from streamhub.services import stats
@@ -71,13 +73,18 @@ class StatsAnswer:
     cpu: Cpu
     memory: stats.Space | None
     disk: stats.Space | None
+    livekit_reachable: bool
     counts: Counts
+    ingress: stats.Traffic
+    egress: stats.Traffic
     storage: Storage
 
 
 @attrs.frozen
 class MeAnswer:
     user_id: str
+    tenant_id: str | None
+    role: str | None
     name: str
     scope: str
     app: str | None
@@ -105,7 +112,10 @@ async def get_stats(deps: Deps, _call: Call) -> StatsAnswer:
         cpu=Cpu(found.load_avg, found.cores),
         memory=found.memory,
         disk=found.disk,
+        livekit_reachable=found.livekit_reachable,
         counts=Counts(found.apps, found.rooms, found.active_streams, found.viewers),
+        ingress=found.ingress,
+        egress=stats.Traffic(False, 0, 0),  # nothing here uses LiveKit's egress yet
         storage=Storage(found.db_size_bytes),
     )
 
@@ -115,6 +125,8 @@ async def get_me(_deps: Deps, call: Call) -> MeAnswer:
     assert who is not None
     return MeAnswer(
         user_id=f"token:{who.token_id}",
+        tenant_id=None,  # there are neither tenants nor roles: the rights say it
+        role=None,
         name=who.name,
         scope=who.scope.value,
         app=who.app,
@@ -124,10 +136,25 @@ async def get_me(_deps: Deps, call: Call) -> MeAnswer:
     )
 
 
+async def _may_scrape(deps: Deps) -> None:
+    """Return if an API token stands for the metrics token. Raises NotFound or Forbidden as the contract has it."""
+    try:
+        principal = await authenticate(deps.services.access)
+    except Unauthorized as exc:
+        why, hint = f"/metrics is closed: {exc.message}", "Send it as Bearer, or an API token that may read everything."
+        if deps.metrics_token is None:
+            raise NotFound(why, code="no_metrics_token", hint=f"Set STREAMHUB_METRICS_TOKEN. {hint}") from None
+        raise Forbidden(why, code="metrics_token_wrong", hint=f"STREAMHUB_METRICS_TOKEN opens it. {hint}") from None
+    principal.require(Right.READ)
+
+
 async def get_metrics(deps: Deps, _call: Call) -> Response:
     if not is_metrics_token(deps.metrics_token):
-        principal = await authenticate(deps.services.access)
-        principal.require(Right.READ)
+        await _may_scrape(deps)
+    try:
+        deps.metrics.apps.set(await deps.services.stats.apps())
+    except StoreError:  # the other figures are worth most when something is broken
+        deps.metrics.apps.set(math.nan)
     body = await trio.to_thread.run_sync(deps.metrics.exposition)
     return Response(body, content_type=METRICS_TYPE)
 
@@ -161,6 +188,6 @@ ROUTES = (
         handler=get_metrics,
         media=METRICS_TYPE,
         root=True,
-        errors=(401, 403),
+        errors=(403, 404),
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streamhub.model.access import Right
 from streamhub.services.fields import Page
-from streamhub.services.ingress import IngressPatch, IngressQuery, NewIngress
+from streamhub.services.ingress_values import IngressPatch, IngressQuery, NewIngress
 from streamhub.web.api.shapes.ingress import DeletedIngress, IngressAnswer, NewIngressAnswer, shown, shown_new
 from streamhub.web.auth import APP_MANAGE, APP_PUBLISH, APP_READ
 from streamhub.web.deps import Deps
@@ -65,7 +65,7 @@ ROUTES = (
         body=NewIngress,
         answer=NewIngressAnswer,
         status=201,
-        errors=(409,),
+        errors=(409, 503),
     ),
     Route(
         method="GET",
@@ -83,6 +83,7 @@ ROUTES = (
         handler=patch_ingress,
         body=IngressPatch,
         answer=IngressAnswer,
+        errors=(409,),
     ),
     Route(
         method="POST",
@@ -92,6 +93,7 @@ ROUTES = (
         handler=rotate_ingress,
         answer=NewIngressAnswer,
         status=201,
+        errors=(409, 503),
     ),
     Route(
         method="DELETE",

@@ -12,18 +12,14 @@ from streamhub.web.routing import Call, Route
 async def create_join_token(deps: Deps, call: Call) -> JoinTokenAnswer:
     new: NewJoinToken = call.body
     made = deps.services.join_tokens.create(call.loaded_app, new)
-    return shown(made, new, call.base, _ws_url(deps, call))
+    return shown(made, new, call.base, deps.services.join_tokens.rules.ws_of(call.base))
 
 
 async def play_token(deps: Deps, call: Call) -> PlayTokenAnswer:
     query: PlayTokenQuery = call.query
     made = await deps.services.join_tokens.play(call.path["app"], call.path["room"], query.token)
-    return PlayTokenAnswer(made.token, made.room.app, made.room.room, _ws_url(deps, call), "viewer")
-
-
-def _ws_url(deps: Deps, call: Call) -> str:
-    # LiveKit's signalling is piped through our own port.
-    return deps.services.join_tokens.rules.ws_url or call.base.ws
+    ws_url = deps.services.join_tokens.rules.ws_of(call.base)
+    return PlayTokenAnswer(made.token, made.room.app, made.room.room, ws_url, "viewer")
 
 
 ROUTES = (

@@ -1,4 +1,4 @@
-"""Headers of the pages: the Content-Security-Policy and who may keep a copy."""
+"""Headers of the pages: what they may load and use, who may frame them, and who may keep a copy."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from streamhub.model.urls import Base
 ANYBODY = "* file:"
 """Ancestors of a public embed. ``*`` covers web origins only; a page opened from disk needs its scheme named."""
 OURSELVES = "'self'"
+
+DEVICES = ("camera", "microphone", "display-capture")
 
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}", re.ASCII)
 
@@ -40,14 +42,21 @@ def content_security_policy(base: Base, ancestors: str, rtc_url: str | None = No
 
 
 def page_headers(
-    base: Base, *, ancestors: str = OURSELVES, secret: bool = False, rtc_url: str | None = None
+    base: Base,
+    *,
+    ancestors: str = OURSELVES,
+    secret: bool = False,
+    rtc_url: str | None = None,
+    devices: bool = False,
 ) -> dict[str, str]:
     """All headers of a page. ``secret``: its address carries a token, so no cache may keep it.
 
+    ``devices``: it may ask for camera, microphone and screen; no other page may, whatever frames it.
     Other pages are ``no-cache``, not ``no-store``: a browser then keeps them alive for its Back button.
     """
     return {
         "Content-Security-Policy": content_security_policy(base, ancestors, rtc_url),
+        "Permissions-Policy": ", ".join(f"{name}={'(self)' if devices else '()'}" for name in DEVICES),
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "private, no-store" if secret else "no-cache",

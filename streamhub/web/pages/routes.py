@@ -10,7 +10,7 @@ from werkzeug.exceptions import NotFound
 
 from streamhub.errors import NotFound as NotBuilt
 from streamhub.model.urls import Base, RoomUrls
-from streamhub.net.addresses import is_loopback_host, split_host
+from streamhub.net.addresses import is_loopback_netloc, split_host
 from streamhub.services.access import RoomView
 from streamhub.web.pages.assets import ASK_EACH_TIME, BUILD_COMMAND, FIVE_MINUTES, SDK, Asset, Assets, load_assets
 from streamhub.web.pages.deps import PagesDeps
@@ -18,6 +18,7 @@ from streamhub.web.pages.options import EmbedOptions, parse_embed_options
 from streamhub.web.pages.policy import ANYBODY, OURSELVES, page_headers
 
 ADAPTOR = f"{SDK}/streamhub-adaptor.global.js"
+DEFAULT_PORT = 3020  # behind a proxy, whose port tells nothing about ours
 ROBOTS = "User-agent: *\nDisallow: /\n"
 
 
@@ -32,7 +33,7 @@ def blueprint(pages: PagesDeps) -> Blueprint:
     @bp.get("/")
     async def front() -> Response:
         rooms = [(key, _short(key.app, key.room)) for key in await pages.public_rooms()]
-        return await _page(assets, "front.html", rooms=rooms, on_loopback=_on_loopback(_base()))
+        return await _page(assets, "front.html", rooms=rooms, on_loopback=is_loopback_netloc(_base().host))
 
     @bp.get("/play/<app>/<room>", strict_slashes=False)
     async def play(app: str, room: str) -> Response:
@@ -47,6 +48,24 @@ def blueprint(pages: PagesDeps) -> Blueprint:
         if found is None:
             return await _page(assets, "not_found.html", status=404, ancestors=ANYBODY, app=app, room=room)
         return await _player(assets, "embed.html", found, room, parse_embed_options(request.args), pages.rtc_url)
+
+    @bp.get("/studio/<app>/<room>", strict_slashes=False)
+    async def studio(app: str, room: str) -> Response:
+        found = await pages.find_room(app, room)
+        if found is None:
+            return await _page(assets, "not_found.html", status=404, app=app, room=room)
+        key, base = found.key, _base()
+        host, port = split_host(base.host) or (base.host, None)
+        return await _page(
+            assets,
+            "studio.html",
+            rtc_url=pages.rtc_url,
+            devices=True,
+            key=key,
+            name=_short(key.app, room),
+            own_host=host,
+            port=port or DEFAULT_PORT,
+        )
 
     @bp.get("/static/<path:path>")
     async def static_file(path: str) -> Response:
@@ -87,11 +106,6 @@ def _short(app: str, room: str) -> str:
     return room.removeprefix(f"{app}-") or room
 
 
-def _on_loopback(base: Base) -> bool:
-    parts = split_host(base.host)
-    return parts is not None and is_loopback_host(parts[0])
-
-
 async def _player(
     assets: Assets, template: str, found: RoomView, room: str, options: EmbedOptions, rtc_url: str | None
 ) -> Response:
@@ -122,12 +136,13 @@ async def _page(
     status: int = 200,
     ancestors: str = OURSELVES,
     rtc_url: str | None = None,
+    devices: bool = False,
     **values: object,
 ) -> Response:
     base = _base()
     values |= {"base": base, "static": f"/static/{assets.version}", "rtc_url": rtc_url or ""}
     html = await render_template(f"pages/{template}", **values)
-    headers = page_headers(base, ancestors=ancestors, secret="token" in request.args, rtc_url=rtc_url)
+    headers = page_headers(base, ancestors=ancestors, secret="token" in request.args, rtc_url=rtc_url, devices=devices)
     return Response(html, status=status, headers=headers, content_type="text/html; charset=utf-8")
 
 

@@ -19,7 +19,8 @@ const STEADY_MS = 5000;
 const REFUSED_DELAY_MS = 30000;
 const BLOCKED_AFTER = 3;
 
-export function createLink(url, on) {
+// `address` may be a function, asked at each dial: tokens in it end.
+export function createLink(address, on) {
   const backoff = createBackoff();
   const rhythm = createRhythm();
   let phase = 'off'; // off, waiting, opening, open
@@ -38,7 +39,7 @@ export function createLink(url, on) {
     phase = 'opening';
     refusal = state = null;
     heardAt = performance.now();
-    const dialled = new WebSocket(url);
+    const dialled = new WebSocket(typeof address === 'function' ? address() : address);
     dialled.binaryType = 'blob';
     const ifCurrent = (act) => (event) => {
       if (dialled === socket) act(event);

@@ -48,7 +48,7 @@ export function createPainter(canvas, onShown) {
 
 const screenRefresh = () => new Promise((resolve) => requestAnimationFrame(resolve));
 
-const decode = window.createImageBitmap ? (blob) => createImageBitmap(blob) : decodeByImage;
+const decode = globalThis.createImageBitmap ? (blob) => createImageBitmap(blob) : decodeByImage;
 
 // Browsers before 2021 on Apple's tablets.
 function decodeByImage(blob) {

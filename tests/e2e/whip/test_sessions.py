@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import trio
@@ -99,7 +100,7 @@ async def test_encoder_killed_then_gone_within_twenty_seconds(hub: Server) -> No
         await eventually(gone, within_s=max(1.0, killed + 25 - trio.current_time()))
 
 
-async def test_our_own_restart_when_livekit_runs_elsewhere_then_the_session_goes_on(tmp_path: Path) -> None:
+async def test_our_own_death_and_restart_when_livekit_runs_elsewhere_then_the_session_goes_on(tmp_path: Path) -> None:
     (tmp_path / "livekit").mkdir()
     async with running_livekit(tmp_path / "livekit") as running:
         env = {
@@ -111,7 +112,12 @@ async def test_our_own_restart_when_livekit_runs_elsewhere_then_the_session_goes
             await livekit_ready(server)
             made = await make_ingress(server)
             async with whip_peer(made["url"], made["streamKey"]) as encoder:
+                await encoder.said("answered")  # from now on the session is owned
+                await server.stop(signal.SIGKILL)
+                await server.start()
                 await encoder.said("connection", state="connected")
+                await livekit_ready(server)
+                await ingress_state(server, made["ingressId"], "publishing", 20)
                 assert await server.stop() == 0
                 await server.start()
                 await livekit_ready(server)

@@ -41,5 +41,10 @@ async def test_health_when_verbose_then_checks_and_how_they_are(
 
 async def test_stats_then_nothing_that_does_not_exist(api: Api) -> None:
     data = (await api("GET", "/stats")).data
-    assert set(data) == {"ts", "uptimeSeconds", "version", "cpu", "memory", "disk", "counts", "storage"}
+    assert set(data) == {
+        *("ts", "uptimeSeconds", "version", "cpu", "memory", "disk", "livekitReachable"),
+        *("counts", "ingress", "egress", "storage"),
+    }
     assert data["counts"] == {"apps": 2, "rooms": 0, "activeStreams": 0, "viewers": 0}
+    nothing = {"reachable": False, "active": 0, "total": 0}
+    assert (data["livekitReachable"], data["ingress"], data["egress"]) == (False, nothing, nothing)

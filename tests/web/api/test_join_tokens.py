@@ -41,7 +41,8 @@ async def test_create_when_asked_as_the_guide_does_then_its_seven_fields(api: Ap
     assert reply.status == 201
     assert list(reply.json) == ["data"]
     data = dict(reply.data)
-    token = claims(data.pop("token"))
+    secret = data.pop("token")
+    token = claims(secret)
     page = "https://hub.example/embed/live/live-demo"
     assert data == {
         "app": "live",
@@ -55,6 +56,7 @@ async def test_create_when_asked_as_the_guide_does_then_its_seven_fields(api: Ap
         "embedUrl": page,
         "iframe": f'<iframe src="{page}" width="640" height="360" frameborder="0" '
         'allow="autoplay; fullscreen; camera; microphone" allowfullscreen></iframe>',
+        "studioUrl": f"https://hub.example/studio/live/live-demo#token={secret}",
     }
     at = int(wall().timestamp())
     assert (token["sub"], token["nbf"], token["exp"]) == ("phone-42", at, at + 3600)

@@ -27,6 +27,8 @@ async def test_create_then_it_works_and_is_listed_without_its_secret(api: Api) -
         "app": "other",
         "rights": ["read"],
         "isSuperadmin": False,
+        "tenantId": None,
+        "role": None,
         "via": "api_token",
     }
     row = (await api("GET", "/tokens")).data[0]

@@ -9,7 +9,9 @@ from quart_trio import QuartTrio
 from streamhub.model.names import ROOM_NAME, AppName, RoomKey, namespaced
 from streamhub.model.urls import Base
 from streamhub.services.access import RoomView
-from streamhub.web.pages import PagesDeps, blueprint
+from streamhub.web import errors
+from streamhub.web.pages import PagesDeps, blueprint, routes
+from streamhub.web.pages.assets import load_assets
 
 APPS = {"live": True, "backyard": False}
 
@@ -21,7 +23,10 @@ async def find_room(app: str, room: str) -> RoomView | None:
 
 
 def make_app(
-    *, base: Base = Base("https", "cam.example:8443"), rooms: tuple[RoomKey, ...] = (), rtc_url: str | None = None
+    *,
+    base: Base = Base("https", "cam.example:8443"),
+    rooms: tuple[RoomKey, ...] = (),
+    rtc_url: str | None = None,
 ) -> QuartTrio:
     async def public_rooms() -> tuple[RoomKey, ...]:
         return rooms
@@ -48,7 +53,10 @@ def directives(response) -> dict[str, str]:
     return dict(part.strip().partition(" ")[::2] for part in policy.split(";"))
 
 
-@pytest.mark.parametrize("path", ["/", "/play/live/cam1", "/embed/live/cam1", "/play/nope/cam1", "/embed/live/a%20b"])
+PAGES = ["/", "/play/live/cam1", "/embed/live/cam1", "/play/nope/cam1", "/embed/live/a%20b", "/studio/live/cam1"]
+
+
+@pytest.mark.parametrize("path", PAGES)
 async def test_every_page_has_a_policy_without_inline_anything(client, path):
     response = await client.get(path)
     rules = directives(response)
@@ -72,6 +80,8 @@ async def test_every_page_has_a_policy_without_inline_anything(client, path):
         ("/embed/backyard/cam1", "'self'"),
         ("/play/live/cam1", "* file:"),
         ("/play/backyard/cam1", "'self'"),
+        ("/studio/live/cam1", "'self'"),
+        ("/studio/backyard/cam1", "'self'"),
         ("/", "'self'"),
     ],
 )
@@ -96,13 +106,39 @@ async def test_players_may_reach_a_livekit_elsewhere_and_nothing_else_may(rtc_ur
     assert directives(await client.get("/"))["connect-src"] == "'self' wss://cam.example:8443"
 
 
+@pytest.mark.parametrize("path", PAGES)
+async def test_only_the_studio_may_ask_for_camera_microphone_and_screen(client, path):
+    allowed = "(self)" if path.startswith("/studio") else "()"
+    policy = (await client.get(path)).headers["Permissions-Policy"]
+    assert policy == f"camera={allowed}, microphone={allowed}, display-capture={allowed}"
+
+
+async def test_studio_may_reach_livekit_where_it_is():
+    response = await make_app(rtc_url="wss://livekit.example:7880").test_client().get("/studio/live/cam1")
+    allowed = "'self' wss://cam.example:8443 wss://livekit.example:7880 https://livekit.example:7880"
+    assert directives(response)["connect-src"] == allowed
+    assert 'data-rtc="wss://livekit.example:7880"' in await response.get_data(as_text=True)
+
+
+async def test_studio_never_writes_the_token_of_its_address(client):
+    response = await client.get("/studio/live/cam1?token=secret-token")
+    assert "secret-token" not in await response.get_data(as_text=True)
+    assert response.headers["Cache-Control"] == "private, no-store"
+
+
 async def test_policy_of_a_host_that_could_end_a_directive_leaves_it_out():
     response = await make_app(base=Base("http", "a;script-src *")).test_client().get("/")
     assert directives(response)["connect-src"] == "'self'"
     assert directives(response)["script-src"] == "'self'"
 
 
-@pytest.mark.parametrize("path", ["/play/nope/cam1", "/embed/nope/cam1", "/play/live/a%20b", "/play/live/" + "x" * 121])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/play/nope/cam1", "/embed/nope/cam1", "/play/live/a%20b", "/play/live/" + "x" * 121),
+        *("/studio/nope/cam1", "/studio/live/a%20b"),
+    ],
+)
 async def test_page_of_an_unknown_room_is_404_and_says_what_to_do(client, path):
     response = await client.get(path)
     assert response.status_code == 404
@@ -215,3 +251,26 @@ async def test_robots_are_sent_away_and_the_icon_is_there(client):
     assert await (await client.get("/robots.txt")).get_data(as_text=True) == "User-agent: *\nDisallow: /\n"
     icon = await client.get("/favicon.ico")
     assert icon.headers["Content-Type"].startswith("image/svg+xml")
+
+
+async def test_sdk_script_is_for_pages_of_others_and_asked_for_again_after_five_minutes(client):
+    response = await client.get("/sdk/streamhub-adaptor.global.js")
+    again = await client.get("/sdk/streamhub-adaptor.global.js", headers={"If-None-Match": response.headers["ETag"]})
+    assert response.content_type == "text/javascript; charset=utf-8"
+    assert response.headers["Cache-Control"] == "public, max-age=300"
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert response.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert b"var webrtc_adaptor=" in await response.get_data()
+    assert again.status_code == 304
+
+
+async def test_sdk_script_when_not_built_then_the_answer_names_the_command(tmp_path, monkeypatch):
+    (tmp_path / "base.css").write_text("")
+    monkeypatch.setattr(routes, "load_assets", lambda: load_assets(tmp_path))
+    app = make_app()
+    errors.register(app)
+    response = await app.test_client().get("/sdk/streamhub-adaptor.global.js")
+    body = await response.get_json()
+    assert response.status_code == 404
+    assert "not built" in body["message"]
+    assert "scripts/sdk" in body["hint"]

@@ -54,10 +54,17 @@ class AppLive:
 
 
 @attrs.frozen
+class AppIngress:
+    total: int
+    active: int
+
+
+@attrs.frozen
 class AppStatsAnswer:
     ts: str
     app: AppName
     live: AppLive
+    ingress: AppIngress
 
 
 def shown(app: App) -> AppAnswer:

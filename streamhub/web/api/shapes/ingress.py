@@ -7,12 +7,14 @@ from typing import Any
 import attrs
 
 from streamhub.model.clock import iso_ms, sqlite_time
+from streamhub.model.ingress import InputType
 from streamhub.model.names import RoomKey, RoomName
 from streamhub.model.urls import Base, RoomUrls
 from streamhub.services.apps import App
-from streamhub.services.ingress import Ingress, IssuedIngress
+from streamhub.services.ingress_values import Ingress, IssuedIngress
 
 WHIP_PATH = "/whip"
+RTMP_PORT = 1935
 
 
 def _wire(name: str, *, secret: bool = False) -> Any:
@@ -37,6 +39,7 @@ class IngressAnswer:
     height: int | None
     viewers: int | None
     started_at: str | None
+    last_error: str | None
     created_at: str
     last_used_at: str | None
     requires_password: bool = _wire("requires_password")
@@ -47,9 +50,10 @@ class NewIngressAnswer:
     ingress_id: str
     input_type: str
     url: str
-    stream_key: str = attrs.field(repr=False)
-    stream_key_again: str = _wire("stream_key", secret=True)
-    whip_url: str = _wire("whip_url", secret=True)
+    stream_key: str | None = attrs.field(repr=False)
+    stream_key_again: str | None = _wire("stream_key", secret=True)
+    whip_url: str | None = _wire("whip_url", secret=True)
+    rtmp_url: str | None = _wire("rtmp_url", secret=True)
     room_name: str
     participant_identity: str
     participant_name: str | None
@@ -68,10 +72,11 @@ class DeletedIngress:
 
 def shown(app: App, one: Ingress, base: Base) -> IngressAnswer:
     """An ingress as the API lists it."""
+    doing = one.activity
     return IngressAnswer(
         ingress_id=one.id,
         input_type=one.input_type.value,
-        url=base.http + WHIP_PATH,
+        url=_url(one, base),
         room_name=one.room,
         room=one.room_given,
         participant_identity=one.identity,
@@ -79,12 +84,13 @@ def shown(app: App, one: Ingress, base: Base) -> IngressAnswer:
         name=app.name + one.room.removeprefix(app.room_prefix),  # the contract's <app>-<room>
         key_prefix=one.key_prefix,
         enabled=one.enabled,
-        status=one.state.value,
-        bitrate=None,  # LiveKit does not tell
-        width=one.width,
-        height=one.height,
+        status=doing.state.value,
+        bitrate=doing.bitrate,  # of our own WHIP LiveKit does not tell it
+        width=doing.width,
+        height=doing.height,
         viewers=None,
-        started_at=None if one.started_at is None else iso_ms(one.started_at),
+        started_at=None if doing.started_at is None else iso_ms(doing.started_at),
+        last_error=doing.error,
         created_at=sqlite_time(one.created_at),
         last_used_at=None if one.last_used_at is None else sqlite_time(one.last_used_at),
         requires_password=False,
@@ -95,20 +101,31 @@ def shown_new(app: App, issued: IssuedIngress, base: Base) -> NewIngressAnswer:
     """A new ingress with its stream key and every address of its room."""
     one = issued.ingress
     urls = RoomUrls(base, RoomKey(app.name, RoomName(one.room)))
-    server = base.http + WHIP_PATH
+    server = _url(one, base)
+    with_key = None if issued.secret is None else f"{server}/{issued.secret}"
     return NewIngressAnswer(
         ingress_id=one.id,
         input_type=one.input_type.value,
         url=server,
         stream_key=issued.secret,
         stream_key_again=issued.secret,
-        whip_url=f"{server}/{issued.secret}",
+        whip_url=with_key if one.input_type is InputType.WHIP else None,
+        rtmp_url=with_key if one.input_type is InputType.RTMP else None,
         room_name=one.room,
         participant_identity=one.identity,
         participant_name=one.name,
         key_prefix=one.key_prefix,
         requires_password=False,
-        adaptive=False,
+        adaptive=one.adaptive,
         player_url=urls.play,
         embed_iframe=urls.iframe,
     )
+
+
+def _url(one: Ingress, base: Base) -> str:
+    """Where its encoder goes, or what is pulled."""
+    if one.url is not None:
+        return one.url if one.input_type is InputType.URL else one.url.rstrip("/")
+    if one.input_type is InputType.RTMP:
+        return f"rtmp://{base.hostname}:{RTMP_PORT}/live"  # nobody told us: as LiveKit's ingress service has it
+    return base.http + WHIP_PATH

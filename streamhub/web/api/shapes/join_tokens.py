@@ -23,6 +23,7 @@ class JoinTokenAnswer:
     play_url: str
     embed_url: str
     iframe: str
+    studio_url: str | None
 
 
 @attrs.frozen
@@ -42,7 +43,11 @@ class PlayTokenQuery:
 
 
 def shown(made: JoinToken, new: NewJoinToken, base: Base, ws_url: str) -> JoinTokenAnswer:
-    """A join token with all the addresses of its room. ``adaptive``: LiveKit serves simulcast layers by itself."""
+    """A join token with all the addresses of its room.
+
+    ``adaptive``: LiveKit serves simulcast layers by itself. ``studio_url``, for one that may publish, holds the token
+    in its fragment: browsers keep that to themselves.
+    """
     urls = RoomUrls(base, made.room)
     return JoinTokenAnswer(
         token=made.token,
@@ -56,4 +61,5 @@ def shown(made: JoinToken, new: NewJoinToken, base: Base, ws_url: str) -> JoinTo
         play_url=urls.play,
         embed_url=urls.embed,
         iframe=urls.iframe,
+        studio_url=f"{urls.studio}#token={made.token}" if new.publishes else None,
     )

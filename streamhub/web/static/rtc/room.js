@@ -5,7 +5,7 @@
 // on.phase(phase)        connecting, connected, reconnecting (LiveKit's client is at it), waiting (for our next try), off
 // on.changed()           who is there, what they publish, or who speaks may have changed
 // on.breaking()          the connection is about to be mended: the last moment to keep what is on the screen
-// on.refused(word)       ask() was refused; asked again later
+// on.refused(word, why)  ask() was refused, why: what it said besides; asked again later
 // on.ended(reason)       LiveKit closed the connection, its DisconnectReason as a word; false: do not come back
 
 import { createBackoff } from '../pace.js';
@@ -100,7 +100,7 @@ export function createRoomLink({ ask, on, roomOptions = {}, autoSubscribe = true
     drop();
     if (error instanceof Refused) {
       wait(REFUSED_DELAY_MS * (0.5 + Math.random() / 2));
-      on.refused(error.word);
+      on.refused(error.word, error.problem);
     } else {
       wait(backoff.next());
     }
@@ -126,7 +126,8 @@ export function createRoomLink({ ask, on, roomOptions = {}, autoSubscribe = true
     timer = 0;
     room = null;
     signalled = false;
-    if (old) old.disconnect().catch(() => {});
+    // Tracks are stopped by whoever opened them: the next room may get the same ones.
+    if (old) old.disconnect(false).catch(() => {});
   }
 
   return {

@@ -8,17 +8,13 @@ less the time coded in it.
 from __future__ import annotations
 
 import argparse
-import json
 import re
-import statistics
-import sys
 import tempfile
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
+from tests.bench.figures import percentile, save, table
 from tests.e2e.pages.conftest import CHROMIUM, FLAGS, Hub
 from tests.e2e.pages.rtc.conftest import livekit_hub
 
@@ -106,12 +102,11 @@ def open_plain(browser: Browser, hub: Hub) -> Page:
 
 
 def summary(ages: list[float]) -> dict[str, float]:
-    cuts = statistics.quantiles(ages, n=100)
-    return {"frames": len(ages), "p50_ms": round(cuts[49], 1), "p95_ms": round(cuts[94], 1)}
+    return {"frames": len(ages), "p50_ms": round(percentile(ages, 50), 1), "p95_ms": round(percentile(ages, 95), 1)}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(prog="scripts/bench latency", description=__doc__)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--json", type=Path)
@@ -135,13 +130,10 @@ def main() -> None:
                 page.close()
     found = {name: summary(one) for name, one in ages.items()}
     found["difference"] = {"p50_ms": round(found["ours"]["p50_ms"] - found["plain"]["p50_ms"], 1)}
-    print(f"{'page':8}{'frames':>8}{'p50 ms':>9}{'p95 ms':>9}")
-    for name in ages:
-        one = found[name]
-        print(f"{name:8}{one['frames']:>8.0f}{one['p50_ms']:>9.1f}{one['p95_ms']:>9.1f}")
+    rows = [(name, *(str(value) for value in found[name].values())) for name in ages]
+    print(table([("page", "frames", "p50 ms", "p95 ms"), *rows]))
     print(f"ours − plain at p50: {found['difference']['p50_ms']:+.1f} ms")
-    if asked.json is not None:
-        asked.json.write_text(json.dumps(found, indent=2) + "\n")
+    save(asked.json, "latency", found)
 
 
 if __name__ == "__main__":

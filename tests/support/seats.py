@@ -1,0 +1,89 @@
+"""LiveKit clients of every kind behind one interface: in the browser, in Node, and LiveKit's Python SDK."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Protocol
+
+import attrs
+import trio
+
+from tests.support.rtc import ROOT, RtcPeer, rtc_peer
+from tests.support.server import Server
+
+KINDS = ("python", "chromium", "node")
+
+
+class Client(Protocol):
+    """A client that has tried to join."""
+
+    @property
+    def events(self) -> list[dict[str, Any]]: ...
+
+    async def said(self, event: str, *, within_s: float = ..., **expected: Any) -> dict[str, Any]: ...
+
+    async def do(self, what: str, **more: Any) -> None: ...
+
+
+@attrs.frozen
+class Seat:
+    """One of several clients in one process."""
+
+    peer: RtcPeer
+    name: str
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [event for event in self.peer.events if event["seat"] == self.name]
+
+    async def said(self, event: str, *, within_s: float = 20, **expected: Any) -> dict[str, Any]:
+        return await self.peer.said(event, within_s=within_s, seat=self.name, **expected)
+
+    async def do(self, what: str, **more: Any) -> None:
+        await self.peer.do(what, seat=self.name, **more)
+
+
+@asynccontextmanager
+async def clients(kind: str, server: Server, tokens: Mapping[str, str]) -> AsyncIterator[dict[str, Client]]:
+    """Clients of one kind that join with these tokens, by the same names."""
+    if kind == "python":
+        async with AsyncExitStack() as stack:
+            yield {n: await stack.enter_async_context(rtc_peer(server.ws_url, t)) for n, t in tokens.items()}
+        return
+    command = {
+        "chromium": [sys.executable, "-m", "tests.support.browser_peer", server.base_url],
+        "node": ["scripts/sdk", "exec", "node", "tests/node/peer.mjs"],
+    }[kind]
+    async with _process(command) as peer:
+        seats: dict[str, Client] = {name: Seat(peer, name) for name in tokens}
+        for name, token in tokens.items():
+            await seats[name].do("join", url=server.ws_url, token=token)
+            # One by one: @livekit/rtc-node loses sight of whoever joins while it does.
+            await seats[name].said("joined", within_s=60)
+        yield seats
+
+
+@asynccontextmanager
+async def _process(command: list[str]) -> AsyncIterator[RtcPeer]:
+    process = await trio.lowlevel.open_process(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    peer = RtcPeer(process)
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(peer.read)
+            yield peer
+            await process.stdin.aclose()
+            with trio.move_on_after(10):
+                await process.wait()
+            nursery.cancel_scope.cancel()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            with trio.CancelScope(shield=True):
+                await process.wait()
+        await process.stdout.aclose()
+        await process.stdin.aclose()
