@@ -56,12 +56,17 @@ class RtcPeer:
 @asynccontextmanager
 async def rtc_peer(url: str, token: str) -> AsyncIterator[RtcPeer]:
     """A client that tries to join; it leaves at the end of the block, or is killed."""
+    async with peer_process([sys.executable, "-m", "tests.support.rtc_peer"], stderr=subprocess.DEVNULL) as peer:
+        assert peer.process.stdin is not None
+        await peer.process.stdin.send_all(json.dumps({"url": url, "token": token}).encode() + b"\n")
+        yield peer
+
+
+@asynccontextmanager
+async def peer_process(command: list[str], stderr: int | None = None) -> AsyncIterator[RtcPeer]:
+    """A program that speaks as ``rtc_peer`` does; its input ends with the block, and it is killed if it stays."""
     process = await trio.lowlevel.open_process(
-        [sys.executable, "-m", "tests.support.rtc_peer"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd=ROOT,
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, cwd=ROOT
     )
     peer = RtcPeer(process)
     assert process.stdin is not None
@@ -69,10 +74,9 @@ async def rtc_peer(url: str, token: str) -> AsyncIterator[RtcPeer]:
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(peer.read)
-            await process.stdin.send_all(json.dumps({"url": url, "token": token}).encode() + b"\n")
             yield peer
             await process.stdin.aclose()
-            with trio.move_on_after(3):
+            with trio.move_on_after(10):
                 await process.wait()
             nursery.cancel_scope.cancel()
     finally:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Protocol
 
 import attrs
-import trio
 
-from tests.support.rtc import ROOT, RtcPeer, rtc_peer
+from tests.support.rtc import RtcPeer, peer_process, rtc_peer
 from tests.support.server import Server
 
 KINDS = ("python", "chromium", "node")
@@ -57,33 +55,10 @@ async def clients(kind: str, server: Server, tokens: Mapping[str, str]) -> Async
         "chromium": [sys.executable, "-m", "tests.support.browser_peer", server.base_url],
         "node": ["scripts/sdk", "exec", "node", "tests/node/peer.mjs"],
     }[kind]
-    async with _process(command) as peer:
+    async with peer_process(command) as peer:
         seats: dict[str, Client] = {name: Seat(peer, name) for name in tokens}
         for name, token in tokens.items():
             await seats[name].do("join", url=server.ws_url, token=token)
             # One by one: @livekit/rtc-node loses sight of whoever joins while it does.
             await seats[name].said("joined", within_s=60)
         yield seats
-
-
-@asynccontextmanager
-async def _process(command: list[str]) -> AsyncIterator[RtcPeer]:
-    process = await trio.lowlevel.open_process(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
-    assert process.stdin is not None
-    assert process.stdout is not None
-    peer = RtcPeer(process)
-    try:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(peer.read)
-            yield peer
-            await process.stdin.aclose()
-            with trio.move_on_after(10):
-                await process.wait()
-            nursery.cancel_scope.cancel()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            with trio.CancelScope(shield=True):
-                await process.wait()
-        await process.stdout.aclose()
-        await process.stdin.aclose()

@@ -63,7 +63,7 @@ def livekit_hub(folder: Path) -> Iterator[Hub]:
         made.stop()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     with livekit_hub(tmp_path_factory.mktemp("rtc")) as made:
         yield made
@@ -74,7 +74,7 @@ def livekit_ready(hub: Hub) -> bool:
     return any(c["name"] == "livekit" and c["ok"] is True for c in checks)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     assert CHROMIUM is not None, "no chromium on this machine"
     with sync_playwright() as playwright:
