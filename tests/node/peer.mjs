@@ -25,7 +25,7 @@ const seats = new Map()
 let leaving = false
 const say = (seat, event, more = {}) => process.stdout.write(`${JSON.stringify({ seat, event, ...more })}\n`)
 
-async function watch(seat, track, publication, who) {
+async function watch(seat, track, who) {
     if (track.kind === TrackKind.KIND_VIDEO) {
         let frames = 0
         for await (const _ of new VideoStream(track)) if (++frames === 10) break
@@ -35,14 +35,13 @@ async function watch(seat, track, publication, who) {
         for await (const frame of sound) if (frame.data.some(value => Math.abs(value) > 2000)) break
         say(seat, 'sound', { who })
     }
-    publication.setSubscribed(false) // seen: many seats share two cores
 }
 
 async function join(seat, url, token) {
     const room = new Room()
     room.on(RoomEvent.ParticipantConnected, one => say(seat, 'participant', { who: one.identity }))
-    room.on(RoomEvent.TrackSubscribed, (track, publication, one) => {
-        watch(seat, track, publication, one.identity).catch(error => leaving || say(seat, 'error', { why: String(error) }))
+    room.on(RoomEvent.TrackSubscribed, (track, _publication, one) => {
+        watch(seat, track, one.identity).catch(error => leaving || say(seat, 'error', { why: String(error) }))
     })
     room.on(RoomEvent.DataReceived, (payload, one) => {
         say(seat, 'data', { who: one?.identity ?? null, text: new TextDecoder().decode(payload) })

@@ -20,7 +20,8 @@ FPS, RATE = 25, 48_000
 def main() -> None:
     url, key = sys.argv[1:]
     # Three libraries' worth of defaults: WHIP takes baseline H.264 without B-frames, and Opus at 48 kHz stereo.
-    with av.open(url, "w", format="whip", options={"authorization": key}) as out:
+    options = {"authorization": key, "handshake_timeout": "20000"}  # ms: a busy machine takes its time
+    with av.open(url, "w", format="whip", options=options) as out:
         video = out.add_stream("libx264", rate=FPS, options={"tune": "zerolatency", "preset": "ultrafast", "bf": "0"})
         video.width, video.height, video.pix_fmt = 320, 240, "yuv420p"
         video.codec_context.gop_size = FPS
