@@ -72,11 +72,11 @@ def test_page_for_antmedia_publishes_and_another_plays(hub: SdkHub, visit: Calla
 
     publisher.evaluate("adaptor.switchDesktopCapture('stream1')")
     publisher.wait_for_function("heard('screen_share_started') || heard('error')")
-    label = "document.querySelector('#local').srcObject.getVideoTracks()[0].label"
+    label = "document.querySelector('#local').srcObject?.getVideoTracks()[0]?.label"
     assert publisher.evaluate(label).startswith("screen:")
     publisher.evaluate("adaptor.stopDesktopCapture('stream1')")
     publisher.wait_for_function("heard('screen_share_stopped')")
-    publisher.wait_for_function(f"{label}.startsWith('fake_device')")
+    publisher.wait_for_function(f"({label} ?? '').startsWith('fake_device')")
     assert viewer.evaluate("moves(document.querySelector('#remote'))")
     assert publisher.evaluate("said.filter(s => s[0] === 'error')") == []
 
