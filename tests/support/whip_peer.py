@@ -19,7 +19,7 @@ from urllib.parse import urljoin
 from urllib.request import Request, urlopen
 
 import av
-from aiortc import RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
 
 
@@ -68,7 +68,8 @@ async def main() -> None:
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     wants = json.loads(await reader.readline())
-    peer = RTCPeerConnection()
+    # Without this, aiortc asks a STUN server on the internet, and gathers for as long as a name server takes to say no.
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
 
     @peer.on("connectionstatechange")
     async def changed() -> None:
