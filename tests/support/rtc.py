@@ -37,7 +37,7 @@ class RtcPeer:
             self._more.set()
             self._more = trio.Event()
 
-    async def said(self, event: str, *, within_s: float = 20, **expected: Any) -> dict[str, Any]:
+    async def said(self, event: str, *, within_s: float = 60, **expected: Any) -> dict[str, Any]:
         """The first such event it said or says."""
         with trio.move_on_after(within_s):
             while True:

@@ -37,7 +37,7 @@ class Seat:
     def events(self) -> list[dict[str, Any]]:
         return [event for event in self.peer.events if event["seat"] == self.name]
 
-    async def said(self, event: str, *, within_s: float = 20, **expected: Any) -> dict[str, Any]:
+    async def said(self, event: str, *, within_s: float = 60, **expected: Any) -> dict[str, Any]:
         return await self.peer.said(event, within_s=within_s, seat=self.name, **expected)
 
     async def do(self, what: str, **more: Any) -> None:

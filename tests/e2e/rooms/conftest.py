@@ -26,4 +26,4 @@ async def livekit_ready(server: Server) -> None:
     async def ready() -> bool:
         return (await server.request("GET", "/api/v1/apps/live/play-token/x", token=None)).status == 200
 
-    await eventually(ready, within_s=20)
+    await eventually(ready, within_s=60)

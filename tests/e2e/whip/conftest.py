@@ -44,5 +44,5 @@ async def ingress_state(server: Server, ingress_id: str, wanted: str, within_s: 
 
 async def decoded(viewer: RtcPeer, who: str) -> None:
     """Return when the viewer has decoded pictures of that participant and heard its tone."""
-    await viewer.said("frames", who=who, count=10, within_s=25)
-    await viewer.said("sound", who=who, within_s=25)
+    await viewer.said("frames", who=who, count=10, within_s=60)
+    await viewer.said("sound", who=who, within_s=60)

@@ -97,4 +97,4 @@ async def test_page_of_another_origin_then_seen_and_heard_and_gone_when_it_leave
         finally:
             seen.set()
     assert left == [200]
-    await ingress_state(hub, made["ingressId"], "inactive", 3)
+    await ingress_state(hub, made["ingressId"], "inactive", 10)
