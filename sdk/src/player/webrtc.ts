@@ -1,4 +1,4 @@
-import type { RemoteTrack } from 'livekit-client'
+import { attachToElement, detachTrack, type RemoteTrack } from 'livekit-client'
 import { createMediaWatch } from '#pages/rtc/media.js'
 import { expectedTracks, type Tile, tilesOf } from '#pages/rtc/people.js'
 import type { Sound } from '#pages/rtc/sound.js'
@@ -60,12 +60,16 @@ export function createWatching(
 
   function attach(): void {
     const main = tiles.find(tile => tile.video)?.video ?? null
-    const track = visible ? (main?.track ?? null) : null
+    const track = visible && !main?.isMuted ? (main?.track ?? null) : null
     if (track !== shown) {
-      shown?.detach(video)
-      track?.attach(video)
+      // Not track.attach(): LiveKit's client would attach its elements anew, and so mute them, with every news of the
+      // track, and the player would take that for somebody's wish.
+      if (shown) detachTrack(shown.mediaStreamTrack, video)
       shown = track
-      if (track) sound.add(video)
+      if (track) {
+        attachToElement(track.mediaStreamTrack, video)
+        sound.add(video)
+      }
     }
     if (main && shown) main.setVideoDimensions(sizeOf(video))
     const wanted = new Set(visible ? tiles.flatMap(tile => tile.audios.map(audio => audio.track)) : [])

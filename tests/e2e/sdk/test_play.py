@@ -59,6 +59,12 @@ def test_room_is_played_and_both_come_back_after_livekit_dies(
     viewer.wait_for_function(PLAYS, arg="webrtc")
     assert viewer.evaluate("moves(player.video)")
     assert viewer.evaluate("player.publishers") == ["ann"]
+    # The publisher's microphone and camera off and on: nobody wished the viewer's sound away.
+    publisher.evaluate("publisher.setMicrophone(false).then(() => publisher.setMicrophone(true))")
+    publisher.evaluate("publisher.setCamera(false)")
+    viewer.wait_for_function("player.video.srcObject === null || player.video.srcObject.getVideoTracks().length === 0")
+    publisher.evaluate("publisher.setCamera(true)")
+    assert viewer.evaluate("moves(player.video)")
     assert viewer.evaluate("[player.muted, audios.length, audios[0].muted, audios[0].paused]") == [False, 1, False, False]
     assert viewer.evaluate("sounds(audios[0].srcObject)") > 0.01
     publisher.evaluate("publisher.send({temperature: 21}, {topic: 'weather'})")
