@@ -17,7 +17,7 @@ from streamhub.ingest.limiter import WindowLimiter
 from streamhub.livekit.whip import Created, WhipClient
 from streamhub.model.ingress import WhipAuthority, WhipGrant, WhipSession
 from streamhub.observe.log import get_logger
-from streamhub.wire.sdp import SDP_TYPE, BadSdp, Offer, SdpRefused, check_answer, check_offer
+from streamhub.wire.sdp import SDP_TYPE, BadSdp, Offer, SdpRefused, check_answer, check_offer, udp_first
 from streamhub.wire.trickle import TRICKLE_TYPE, check_fragment
 
 FAILURES_A_MINUTE = 60  # of one address
@@ -92,7 +92,7 @@ class WhipDoor:
             )
             session_id = await self._keep(grant, session, created, offer)
         log.info("publishing", app=grant.room.app, room=grant.room.room, ingress=grant.ingress_id, ip=client_ip)
-        return Publication(session_id, created.answer, created.etag, created.links)
+        return Publication(session_id, udp_first(created.answer), created.etag, created.links)
 
     async def trickle(
         self, session_id: str, key: str | None, if_match: str | None, media_type: str, body: bytes

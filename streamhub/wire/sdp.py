@@ -1,7 +1,7 @@
 """Checks of the SDP that WHIP carries (RFC 9725): offers before they are sent on, answers before they are believed.
 
-Only what the checks need is parsed (RFC 8866); nothing is rewritten. Errors name lines and kinds of media, never
-credentials or addresses.
+Only what the checks need is parsed (RFC 8866); nothing is rewritten but the order of candidates. Errors name lines and
+kinds of media, never credentials or addresses.
 """
 
 from __future__ import annotations
@@ -169,6 +169,25 @@ def check_answer(text: str, offer: Offer) -> None:
                 code="media_refused",
                 hint=f"Offer {_NAMES[ours.kind]}; LiveKit's setting 'enabled_codecs' may leave some out.",
             )
+
+
+def udp_first(text: str) -> str:
+    """The description with every section's UDP candidates before its others.
+
+    Order has no meaning (RFC 8839 §5.1), but libav's WHIP muxer, and so ffmpeg, looks at the first candidate alone and
+    gives up if that one is TCP. LiveKit writes them in the order it found them.
+    """
+    lines = text.split("\n")
+    start = 0
+    for end in range(len(lines) + 1):
+        if end < len(lines) and not lines[end].startswith("m="):
+            continue
+        places = [n for n in range(start, end) if lines[n].startswith("a=candidate:")]
+        ordered = sorted((lines[n] for n in places), key=lambda line: line.split(" ")[2:3] not in (["udp"], ["UDP"]))
+        for place, line in zip(places, ordered, strict=True):
+            lines[place] = line
+        start = end
+    return "\n".join(lines)
 
 
 def _check_transport(media: Media, bundle: Sequence[str]) -> None:

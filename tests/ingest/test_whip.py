@@ -108,6 +108,15 @@ async def test_publish_when_the_body_is_something_else_then_415(
     assert livekit.asked == []
 
 
+async def test_publish_when_livekit_names_tcp_first_then_the_encoder_gets_udp_first(
+    door: WhipDoor, livekit: ScriptedLiveKit
+) -> None:
+    tcp, udp = (f"a=candidate:1 1 {kind} 9 127.0.0.1 7881 typ host\r\n" for kind in ("tcp", "udp"))
+    livekit.replies["POST"] = livekit.made(ANSWER + tcp + udp)
+    made = await publish(door)
+    assert made.answer == ANSWER + udp + tcp
+
+
 @pytest.mark.parametrize("answer", [ANSWER.replace("m=video 9", "m=video 0"), ANSWER.replace("H264", "VP8"), "v=1"])
 async def test_publish_when_the_answer_takes_less_then_the_participant_is_taken_out_again(
     door: WhipDoor, livekit: ScriptedLiveKit, authority: DictAuthority, answer: str

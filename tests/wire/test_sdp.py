@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamhub.errors import Unavailable
-from streamhub.wire.sdp import BadSdp, SdpRefused, check_answer, check_offer, parse_description
+from streamhub.wire.sdp import BadSdp, SdpRefused, check_answer, check_offer, parse_description, udp_first
 from tests.support.offers import ANSWER, OBS_30, OBS_32_SIMULCAST
 
 VIDEO = OBS_30[OBS_30.index("m=video") :]
@@ -168,3 +168,52 @@ def test_any_text_then_read_or_refused_in_our_words(lines: list[str]) -> None:
 
 def test_description_when_it_carries_a_password_then_its_repr_does_not() -> None:
     assert "S9nGw0X" not in repr(parse_description(OBS_30))
+
+
+def test_candidates_then_udp_ones_come_first_in_each_section_and_nothing_else_moves() -> None:
+    lines = [
+        "v=0",
+        "m=audio 9 UDP/TLS/RTP/SAVPF 111",
+        "T1",
+        "U1",
+        "a=recvonly",
+        "T2",
+        "U2",
+        "m=video 9 x 1",
+        "T3",
+        "U3",
+        "",
+    ]
+    written = [_candidate(line) for line in lines]
+    expected = [
+        "v=0",
+        "m=audio 9 UDP/TLS/RTP/SAVPF 111",
+        "U1",
+        "U2",
+        "a=recvonly",
+        "T1",
+        "T2",
+        "m=video 9 x 1",
+        "U3",
+        "T3",
+        "",
+    ]
+    assert udp_first("\r\n".join(written)) == "\r\n".join(_candidate(line) for line in expected)
+
+
+@given(
+    st.lists(
+        st.one_of(st.sampled_from(["m=audio 9 x 1", "T1", "T2", "U1", "a=candidate:", "a=x"]), st.text(max_size=9))
+    )
+)
+def test_candidates_of_any_text_then_its_lines_are_all_there_and_twice_changes_nothing(lines: list[str]) -> None:
+    text = "\n".join(map(_candidate, lines))
+    assert sorted(udp_first(text).split("\n")) == sorted(text.split("\n"))
+    assert udp_first(udp_first(text)) == udp_first(text)
+
+
+def _candidate(short: str) -> str:
+    protocols = {"T": "tcp", "U": "udp"}
+    if len(short) != 2 or short[0] not in protocols:
+        return short
+    return f"a=candidate:{short} 1 {protocols[short[0]]} 1671430143 127.0.0.1 374 typ host"
