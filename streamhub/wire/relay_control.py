@@ -158,7 +158,7 @@ class Segment:
 
 @attrs.frozen(kw_only=True)
 class Stats:
-    """Once in two seconds. ``bitrate`` of the source in bit/s, ``gop_s`` between its last key frames, ``rss`` in bytes."""
+    """Every two seconds. ``bitrate`` of the source in bit/s, ``gop_s`` between its key frames, ``rss`` in bytes."""
 
     fps: float
     bitrate: int
