@@ -205,14 +205,14 @@ class Room:
         self.viewers[viewer] = output
         if output != "camera_ws":
             self._expect()
-            self.demand.come()
+        self.demand.come(pictures=output != "camera_ws")
         self._poke()
 
     def remove_viewer(self, viewer: Viewer) -> None:
         """The viewer has left."""
         output = self.viewers.pop(viewer, None)
-        if output is not None and output != "camera_ws":
-            self.demand.go()
+        if output is not None:
+            self.demand.go(pictures=output != "camera_ws")
 
     async def host(self, name: str, child: Callable[[], Awaitable[None]]) -> None:
         """Run ``child`` in the room's nursery and wait for its end; cancelling the caller cancels it.
