@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 
 import attrs
 import trio
 
 from streamhub.errors import Unavailable
 from streamhub.ingest.relay_whip import Pass, RelayWhip
-from streamhub.ingest.relay_worker import Worker, open_worker
+from streamhub.ingest.relay_worker import OpenWorker, WorkerLike, open_worker
 from streamhub.model.ingress import WhipGrant
 from streamhub.model.relays import RelayGrant
 from streamhub.observe.log import get_logger
@@ -65,17 +65,18 @@ class Relay:
     room: Room
     whip: RelayWhip
     known: Known = attrs.field(factory=Known)
-    worker: Worker | None = None
+    open_worker: OpenWorker = open_worker
+    worker: WorkerLike | None = None
     _feed: Feed | None = None
     _waiting: dict[str, trio.MemorySendChannel[SinkRunning | SinkEnded | Segment]] = attrs.field(factory=dict)
     _jpeg: str | None = None
     _opened: trio.Event = attrs.field(factory=trio.Event)
 
-    async def run(self, start: Start, *, ready: Callable[[Worker], Awaitable[None]] | None = None) -> Ended:
+    async def run(self, start: Start, *, ready: Callable[[WorkerLike], Awaitable[None]] | None = None) -> Ended:
         """Take the source in until it ends. ``ready`` is told the worker once its order is given."""
         last = Ended(error="the relay worker ended without a word", code="worker_died", hint="It is started again.")
         media = start.kind in ("flv", "jpeg")
-        async with open_worker(media=media) as worker:
+        async with self.open_worker(media=media) as worker:
             await worker.order(attrs.evolve(start, media_fd=worker.media_fd))
             self.worker = worker
             if ready is not None:
@@ -84,14 +85,15 @@ class Relay:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._publish_by_whip)
                     nursery.start_soon(self._show_pictures)
-                    async for event in worker.events():
-                        if isinstance(event, Ended):
-                            last = event
-                            break
-                        if isinstance(event, Stats) and event.rss > MOST_RSS:
-                            last = Ended(error="the relay worker needs too much memory", code="worker_too_big")
-                            break
-                        await self._take(event)
+                    async with aclosing(worker.events()) as events:
+                        async for event in events:
+                            if isinstance(event, Ended):
+                                last = event
+                                break
+                            if isinstance(event, Stats) and event.rss > MOST_RSS:
+                                last = Ended(error="the relay worker needs too much memory", code="worker_too_big")
+                                break
+                            await self._take(event)
                     nursery.cancel_scope.cancel()
             finally:
                 self.worker = None
