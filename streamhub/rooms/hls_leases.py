@@ -24,9 +24,13 @@ class HlsLeases:
     async def want(self, key: RoomKey, container: Container) -> HlsStream:
         """The room's HLS, wanted for ``LEASE_S`` from now. Raises NotFound or Unavailable if nobody can give it."""
         stream = self._find(key, container)
+        await self.extend(key, stream)
+        return stream
+
+    async def extend(self, key: RoomKey, stream: HlsStream) -> None:
+        """Want the stream for ``LEASE_S`` from now; somebody is reading it. Raises Unavailable."""
         stream.touch()
         await self._look_after(key, stream)
-        return stream
 
     async def hold(self, key: RoomKey) -> tuple[str, bool]:
         """Want fMP4 until ``drop``: the order's name, and whether there is a playlist already. Raises as ``want``."""
