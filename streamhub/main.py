@@ -44,6 +44,7 @@ from streamhub.playback.placeholder import Placeholders
 from streamhub.playback.requests import Playback
 from streamhub.rooms.backoff import run_supervised
 from streamhub.rooms.hls_files import HlsFiles
+from streamhub.rooms.hls_leases import HlsLeases
 from streamhub.rooms.hub import Hub
 from streamhub.services.batching import Batched
 from streamhub.services.bootstrap import DATABASE, Prepared, make_data_dir, only_server, prepare
@@ -213,6 +214,7 @@ def _services(
         stopping=stop.is_set,
         server=livekit,
         publishing=hub.publishing,
+        hls=HlsLeases(hub),
         join_rules=join_rules(settings),
         ingress_rules=IngressRules(settings.ingress == "livekit", settings.public_rtmp_url),
     )
