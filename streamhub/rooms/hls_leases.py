@@ -87,12 +87,14 @@ class HlsLeases:
                 finally:
                     stream.leased = False
                     stream.let_go(at_once=True)
+                    found.demand.go(pictures=False)
                     self.hub.release(found)
                     await stream.clear()
 
             if room.hls.streams[stream.container] is not stream:
                 raise Unavailable("the room is closing", code="room_closing", retry_after_s=1)
             room.adopt(f"hls {stream.container}", keep)
+            room.demand.come(pictures=False)  # a source on demand has to run
         except BaseException:
             stream.leased = False
             if room is not None:
