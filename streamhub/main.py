@@ -43,6 +43,8 @@ from streamhub.observe.metrics import Metrics
 from streamhub.playback.placeholder import Placeholders
 from streamhub.playback.requests import Playback
 from streamhub.rooms.backoff import run_supervised
+from streamhub.rooms.hls_files import HlsFiles
+from streamhub.rooms.hls_leases import HlsLeases
 from streamhub.rooms.hub import Hub
 from streamhub.services.batching import Batched
 from streamhub.services.bootstrap import DATABASE, Prepared, make_data_dir, only_server, prepare
@@ -128,7 +130,9 @@ async def serve(
         async def last_seen(keys: list[RoomKey]) -> dict[RoomKey, datetime]:
             return await store.read(stream_rows.last_seen, keys)
 
-        hub = Hub(ledger.apply, placeholder, Batched(last_seen).get)
+        hls_files = HlsFiles(settings.data_dir / "hls")
+        await hls_files.clean()  # a server that was killed has left its segments
+        hub = Hub(ledger.apply, placeholder, Batched(last_seen).get, hls_files=hls_files)
         choice = _livekit_choice(settings, addresses, lan, f"http://{hook_address}{HOOK_PATH}")
         livekit, keeper = choose_livekit(prepared.livekit, choice)
         services = _services(store, hub, ledger, prepared, settings, stop, livekit)
@@ -210,6 +214,7 @@ def _services(
         stopping=stop.is_set,
         server=livekit,
         publishing=hub.publishing,
+        hls=HlsLeases(hub),
         join_rules=join_rules(settings),
         ingress_rules=IngressRules(settings.ingress == "livekit", settings.public_rtmp_url),
     )
