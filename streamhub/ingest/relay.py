@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
+from typing import TypeAlias
 
 import attrs
 import trio
@@ -21,8 +22,10 @@ from streamhub.model.relays import RelayGrant
 from streamhub.observe.log import get_logger
 from streamhub.rooms.backoff import delays
 from streamhub.rooms.feed import Feed
+from streamhub.rooms.hls import HlsStream
 from streamhub.rooms.room import Room
 from streamhub.wire.relay_control import (
+    AttachHls,
     AttachJpeg,
     AttachWhip,
     Detach,
@@ -42,7 +45,10 @@ LIVEKIT_POLL_S = 1.0
 # A LiveKit that was restarted knows nothing of our publication, and libav's muxer does not notice.
 LOOK_S = 5.0
 SINK_CAP_S = 10.0
+MOST_WAITING = 256
 MOST_RSS = 600 * 1024 * 1024
+
+FeedSegment: TypeAlias = Callable[[Segment], Awaitable[None]]
 
 log = get_logger("relay")
 
@@ -85,6 +91,8 @@ class Relay:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._publish_by_whip)
                     nursery.start_soon(self._show_pictures)
+                    for stream in self.room.hls.streams.values():
+                        nursery.start_soon(self._make_hls, stream)
                     async with aclosing(worker.events()) as events:
                         async for event in events:
                             if isinstance(event, Ended):
@@ -167,11 +175,11 @@ class Relay:
             await self._attached(order)
             nursery.cancel_scope.cancel()
 
-    async def _attached(self, order: Order) -> None:
-        """Attach a sink; returns when it has ended. If cancelled, it is detached."""
+    async def _attached(self, order: Order, feed: FeedSegment | None = None) -> SinkEnded:
+        """Attach a sink and return how it ended. If cancelled, it is detached. Its segments are given to ``feed``."""
         assert self.worker is not None
         assert not isinstance(order, Start | Detach)
-        send, receive = trio.open_memory_channel[SinkRunning | SinkEnded | Segment](64)
+        send, receive = trio.open_memory_channel[SinkRunning | SinkEnded | Segment](MOST_WAITING)
         self._waiting[order.id] = send
         try:
             await self.worker.order(order)
@@ -179,15 +187,52 @@ class Relay:
                 if isinstance(event, SinkEnded):
                     if event.error is not None:
                         self.known.problems[type(order).__name__] = event
-                    return
-                if isinstance(event, SinkRunning):
+                    return event
+                if isinstance(event, Segment):
+                    if feed is not None:
+                        await feed(event)
+                else:
                     self.known.problems.pop(type(order).__name__, None)
+            raise AssertionError("unreachable: the channel is ours")
         finally:
             del self._waiting[order.id]
             self.known.plans.pop(order.id, None)
             if self.worker is not None:
                 with trio.move_on_after(1.0, shield=True):
                     await self.worker.order(Detach(id=order.id))
+
+    async def _make_hls(self, stream: HlsStream) -> None:
+        """Segments while somebody wants them."""
+        await self._opened.wait()
+        while True:
+            await stream.wanted()
+            ended: SinkEnded | None = None
+            async with stream.serving() as start, trio.open_nursery() as nursery:
+
+                async def enough() -> None:
+                    await stream.unwanted()
+                    nursery.cancel_scope.cancel()
+
+                nursery.start_soon(enough)
+                order = AttachHls(
+                    id=f"hls-{secrets.token_hex(4)}",
+                    folder=str(start.folder),
+                    prefix=start.prefix,
+                    container=start.container,
+                    segment_s=start.segment_s,
+                )
+                ended = await self._attached(order, stream.feed)
+                nursery.cancel_scope.cancel()
+            if ended is not None:
+                stream.fail(
+                    Unavailable(
+                        f"no HLS of this source: {ended.error or 'it ended'}",
+                        code=ended.code or "hls_failed",
+                        hint=ended.hint or "It is tried again by itself.",
+                        retry_after_s=10,
+                    )
+                )
+                await trio.sleep(SINK_CAP_S)
 
     async def _livekit_ready(self) -> None:
         while True:

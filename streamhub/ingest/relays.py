@@ -22,6 +22,7 @@ from streamhub.model.clock import WallClock, utc_now
 from streamhub.model.relays import PullSource, RelayGrant, SendMedia, SourceOver
 from streamhub.observe.log import get_logger
 from streamhub.rooms.backoff import delays
+from streamhub.rooms.hls import HlsStream
 from streamhub.rooms.hub import Hub
 from streamhub.rooms.room import Room
 from streamhub.wire.flv import Preamble
@@ -122,7 +123,7 @@ class Relays:
         try:
             async with self.hub.lease(grant.room, publishing=True) as room, trio.open_nursery() as nursery:
                 running.scope = nursery.cancel_scope
-                pushed = _Pushed(running, partial(self._relay, room, grant, running.known))
+                pushed = _Pushed(running, room, partial(self._relay, room, grant, running.known))
                 running.started_at = self.clock()
                 log.info("publishing", **_where(grant))
                 nursery.start_soon(self._host, room, running, pushed.run)
@@ -207,6 +208,7 @@ class _Pushed:
     """An encoder's stream. What a worker must be told first is remembered, so that one that dies can be replaced."""
 
     running: Running
+    room: Room
     relay: Callable[[], Relay]
     preamble: Preamble = attrs.field(factory=Preamble)
     _worker: WorkerLike | None = None
@@ -225,6 +227,10 @@ class _Pushed:
             self._worker = worker
 
     async def run(self) -> None:
+        with self.room.hls.offered():
+            await self._run()
+
+    async def _run(self) -> None:
         waits = delays(0.1, KNOWN_CAP_S)
         while True:
             began = trio.current_time()
@@ -252,6 +258,24 @@ class _Pulled:
     owner: Relays
 
     async def run(self) -> None:
+        """Until cancelled."""
+        with self.room.hls.offered():
+            async with trio.open_nursery() as nursery:
+                for stream in self.room.hls.streams.values():
+                    nursery.start_soon(self._count_hls, stream)
+                await self._run()
+
+    async def _count_hls(self, stream: HlsStream) -> None:
+        """Who watches by HLS watches."""
+        while True:
+            await stream.wanted()
+            self.room.demand.come(pictures=False)
+            try:
+                await stream.unwanted()
+            finally:
+                self.room.demand.go(pictures=False)
+
+    async def _run(self) -> None:
         waits, known = delays(0.5, UNKNOWN_CAP_S), False
         running = self.running
         while True:
