@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import os
 import secrets
 from collections.abc import Iterable
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ import trio
 
 from streamhub.errors import StreamHubError
 from streamhub.net.addresses import bracketed, split_host
+from streamhub.net.connection import DoorWire
 from streamhub.net.guard import OutboundDenied, OutboundRules
 from streamhub.net.listeners import open_tcp
 from streamhub.observe.log import get_logger
@@ -30,6 +32,7 @@ CONNECT_S = 8.0
 # One address of several may swallow packets.
 CONNECT_EACH_S = 4.0
 IDLE_S = 60.0
+LAST_WORDS_S = 1.0
 MOST_REFUSALS = 1000
 _CHUNK = 64 * 1024
 # Of this hop alone (RFC 9110 §7.6.1).
@@ -97,17 +100,18 @@ class GuardedProxy:
     async def _answer(self, stream: trio.SocketStream) -> None:
         label = None
         try:
+            request, rest = await _read_head(stream)
             if self._open > MOST_CONNECTIONS:
                 raise _Refused(503, f"more than {MOST_CONNECTIONS} connections at once")
-            request, rest = await _read_head(stream)
             label = self._authorised(request.headers)
             asked = _target(request, rest)
             source = await self._connect(asked)
         except _Refused as exc:
             if label is not None:
                 self._note(label, exc.reason)
-            with trio.move_on_after(HEAD_S):
-                await stream.send_all(_format(exc))
+            wire = DoorWire(stream)
+            await wire.send_last(_format(exc), LAST_WORDS_S)
+            await wire.linger(LAST_WORDS_S, 4 * MOST_HEAD)
             return
         async with source:
             if asked.tunnel:
@@ -144,8 +148,7 @@ class GuardedProxy:
                 except trio.TooSlowError:
                     continue
                 except OSError as exc:
-                    cause = exc.__cause__ if isinstance(exc.__cause__, OSError) else exc
-                    why = (cause.strerror or str(cause)).lower()
+                    why = _why(exc)
         raise _Refused(502, f"cannot connect to {bracketed(asked.host)}:{asked.port}: {why}")
 
     async def _pass(self, source: trio.SocketStream, stream: trio.SocketStream, *, tunnel: bool) -> None:
@@ -226,6 +229,13 @@ def _target(request: h11.Request, rest: bytes) -> _Asked:
     lines = [request.method + b" " + path.encode("ascii") + b" HTTP/1.1", b"Host: " + parts.netloc.encode("ascii")]
     lines += [name + b": " + value for name, value in request.headers if name not in _HOP]
     return _Asked(host, port, b"\r\n".join([*lines, b"Connection: close", b"", b""]), tunnel=False)
+
+
+def _why(exc: OSError) -> str:
+    """What the system said, of Trio's error about all attempts."""
+    causes = exc.__cause__.exceptions if isinstance(exc.__cause__, ExceptionGroup) else (exc.__cause__ or exc,)
+    number = next((e.errno for e in causes if isinstance(e, OSError) and e.errno), None)
+    return os.strerror(number).lower() if number else str(exc)
 
 
 def _format(refused: _Refused) -> bytes:
