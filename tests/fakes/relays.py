@@ -22,7 +22,7 @@ def grant(name: str) -> RelayGrant:
 class FakePushAuthority:
     """Keys of the form ``stk_<name>``; ``troubles`` are raised for theirs."""
 
-    troubles: dict[str, StreamHubError] = attrs.field(factory=dict)
+    troubles: dict[str, Exception] = attrs.field(factory=dict)
     asked: list[str] = attrs.field(factory=list)
 
     async def authorise_push(self, key: str) -> RelayGrant:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -14,6 +15,7 @@ import pytest
 import trio
 
 from tests.fakes.relays import Push
+from tests.simulator.certificate import make_certificate
 from tests.support.rtmp_site import RtmpSite, rtmp_site
 from tests.support.waiting import eventually
 
@@ -92,6 +94,21 @@ async def test_obs_defaults_when_sent_by_ffmpeg_in_real_time_then_every_frame_ar
     assert found["video"]["frames"] == 75
     assert (found["audio"]["codec"], found["audio"]["rate"], found["audio"]["backwards"]) == ("aac", 48_000, 0)
     assert found["audio"]["frames"] >= 117
+
+
+@needs_ffmpeg
+async def test_ffmpeg_when_it_pushes_over_tls_then_every_frame_arrives(small_file: Path, tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    async with rtmp_site(context) as site:
+        # The key in the query, as for encoders with a fixed stream name.
+        url = site.url.replace("rtmp:", "rtmps:") + "/drone?key=stk_tls"
+        done = await run("ffmpeg", "-v", "error", "-i", small_file, "-c", "copy", "-f", "flv", url)
+        assert (done.returncode, done.stdout) == (0, b"")
+        assert site.authority.asked == ["stk_tls"]
+        found = await probe(site.relays.pushes[0], tmp_path)
+        assert (found["video"]["frames"], found["audio"]["codec"]) == (75, "aac")
 
 
 @needs_gstreamer
