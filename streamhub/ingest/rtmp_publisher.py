@@ -19,6 +19,9 @@ from streamhub.wire.flv import Tag, format_header, format_tag
 from streamhub.wire.rtmp.errors import RtmpError
 from streamhub.wire.rtmp.publish import BAD_NAME, REJECTED, PublishRequested, Refused
 
+LEAVE_S = 2.0
+_UNPUBLISHED = "unpublished"
+
 log = get_logger("rtmp")
 
 _E = TypeVar("_E", bound=Exception)
@@ -67,6 +70,10 @@ class RtmpPublisher:
             connection.session.refuse(end.tell, REJECTED)
         seconds = round(trio.current_time() - started, 1)
         log.info("ended", **about, reason=end.reason, why=end.why, seconds=seconds, bytes=connection.received)
+        if end.reason == _UNPUBLISHED:
+            # The encoder hangs up first, if it does so soon: some call the server's end a failure.
+            with trio.move_on_after(LEAVE_S):
+                await connection.next()
 
     async def _grant(self, key: str, address: str) -> RelayGrant:
         now = trio.current_time()
@@ -108,7 +115,7 @@ async def _pump(connection: RtmpConnection, send: SendMedia) -> _End:
             elif isinstance(event, Refused):
                 return _End(event.reason, why=event.message)
             else:
-                return _End("closed" if event is None else "unpublished")
+                return _End("closed" if event is None else _UNPUBLISHED)
     except SourceOver as over:
         return _End(over.reason, over.message)
     except RtmpError as exc:

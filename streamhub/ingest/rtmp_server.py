@@ -36,7 +36,7 @@ class RtmpServer:
     relays: OpensPush
     _publisher: RtmpPublisher = attrs.field(init=False)
     _crowds: WindowLimiter = attrs.field(factory=lambda: WindowLimiter(1))  # one line a minute about an address
-    _from: Counter[str] = attrs.field(factory=Counter)
+    _counts: Counter[str] = attrs.field(factory=Counter)
     _open: dict[trio.SocketStream, trio.CancelScope] = attrs.field(factory=dict)
     _accepting: set[trio.CancelScope] = attrs.field(factory=set)
     _stopping: bool = False
@@ -100,7 +100,7 @@ class RtmpServer:
 
     async def _connection(self, raw: trio.SocketStream, tls: ssl.SSLContext | None) -> None:
         address = _address(raw)
-        self._from[address] += 1
+        self._counts[address] += 1
         scope = trio.CancelScope()
         self._open[raw] = scope
         try:
@@ -112,15 +112,15 @@ class RtmpServer:
             if not only_network(exc):
                 log.error("connection failed", ip=address, exc_info=exc)
         finally:
-            self._from[address] -= 1
-            if not self._from[address]:
-                del self._from[address]
+            self._counts[address] -= 1
+            if not self._counts[address]:
+                del self._counts[address]
             del self._open[raw]
             self._left.set()
             await trio.aclose_forcefully(raw)
 
     def _crowded(self, address: str) -> bool:
-        if self._from[address] <= MOST_FROM_ONE_ADDRESS:
+        if self._counts[address] <= MOST_FROM_ONE_ADDRESS:
             return False
         now = trio.current_time()
         if not self._crowds.exceeded(address, now):

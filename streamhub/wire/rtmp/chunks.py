@@ -83,9 +83,9 @@ class ChunkReader:
             take = min(self._left, end - at)
             if take < self._left or len(stream.body) + take < stream.length:
                 if take:
-                    self._buffered += take
-                    if self._buffered > MOST_BUFFERED:
+                    if self._buffered + take > MOST_BUFFERED:
                         raise RtmpError("too many unfinished messages")
+                    self._buffered += take
                     stream.body += view[at : at + take]
                     self._left -= take
                     at += take
