@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, Literal, TypeAlias
 
 import attrs
@@ -112,11 +112,15 @@ class Track:
     channels: int | None = None
 
 
+def _tracks(given: Iterable[Track | dict[str, Any]]) -> tuple[Track, ...]:
+    return tuple(t if isinstance(t, Track) else Track(**t) for t in given)
+
+
 @attrs.frozen(kw_only=True)
 class Opened:
     """The source runs, and has these tracks."""
 
-    tracks: tuple[Track, ...] = attrs.field(converter=lambda given: tuple(_of(Track, t) for t in given))
+    tracks: tuple[Track, ...] = attrs.field(converter=_tracks)
 
 
 @attrs.frozen(kw_only=True)
@@ -207,7 +211,8 @@ def format_order(order: Order) -> bytes:
 
 def parse_order(line: bytes) -> Order:
     """The order of a line. Raises BadRelayMessage."""
-    return _parse(line, "op", _ORDERS)
+    order: Order = _parse(line, "op", _ORDERS)
+    return order
 
 
 def format_event(event: Event) -> bytes:
@@ -254,10 +259,6 @@ def _picture(body: bytes) -> Picture:
 def _parse(text: bytes, name: str, table: dict[str, type[Any]]) -> Any:
     try:
         fields = json.loads(text)
-        return _of(table[fields.pop(name)], fields)
+        return table[fields.pop(name)](**fields)
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise BadRelayMessage(f"not a message of ours: {type(exc).__name__}") from None
-
-
-def _of(kind: type[Any], fields: Any) -> Any:
-    return fields if isinstance(fields, kind) else kind(**fields)
