@@ -75,12 +75,14 @@ class Worker:
         """Tidy up, say why, and end the process. ``told``: the server wants nothing more of it."""
         if not self._ending.acquire(blocking=False):
             time.sleep(60)  # another thread is at it, and ends this one with the process
-        self.hub.finish(complete=not told, within_s=_TIDY_S)
-        if failure is None:
-            self.outbox.send(Ended())
-        else:
+        self.hub.finish(complete=not told, within_s=_TIDY_S / 3 if told else _TIDY_S)
+        if told and isinstance(self.source, LibavSource):
+            self.source.leave(within_s=_TIDY_S / 3)
+        if failure is not None:
             self.outbox.send(Ended(error=failure.error, code=failure.code, hint=failure.hint))
-        self.outbox.close(within_s=_TIDY_S)
+        else:
+            self.outbox.send(Ended(code=None if told else "eof"))
+        self.outbox.close(within_s=_TIDY_S / 3 if told else _TIDY_S)
         os._exit(0)
 
     def redirected(self) -> None:

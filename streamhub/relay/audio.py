@@ -38,7 +38,6 @@ def decoder_of(audio: AudioFormat) -> AudioCodecContext:
         context.extradata = audio.extradata
     context.sample_rate = audio.rate
     context.layout = "mono" if audio.channels == 1 else "stereo" if audio.channels == 2 else "5.1"
-    context.time_base = MICRO
     return context  # type: ignore[no-any-return]
 
 

@@ -85,7 +85,6 @@ def decoder_of(codec: str, threads: int) -> VideoCodecContext:
     context: Any = av.CodecContext.create(codec, "r")
     context.thread_count = threads
     context.thread_type = "SLICE"  # threads by frame would hold a picture back for each
-    context.time_base = MICRO
     return context  # type: ignore[no-any-return]
 
 

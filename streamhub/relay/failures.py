@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import re
+import sys
+import traceback
 
 import attrs
 import av
@@ -54,6 +56,11 @@ _ERRNO = {
 }
 
 
+def unexpected(exc: BaseException) -> None:
+    """A line or more on standard error for what nobody thought of."""
+    sys.stderr.write(mask("".join(traceback.format_exception(exc))))
+
+
 def failure_of(exc: BaseException, *, opened: bool) -> Failure:
     """What an exception of libav or the system means. ``opened``: the source had been delivering."""
     if isinstance(exc, Failure):
@@ -84,4 +91,5 @@ def failure_of(exc: BaseException, *, opened: bool) -> Failure:
         return Failure("the source leads to an address of another kind, which is not followed", "forbidden_protocol")
     if isinstance(exc, OSError):
         return Failure(f"the source failed: {exc.strerror or type(exc).__name__}", "io_error", "It is tried again.")
+    unexpected(exc)
     return Failure(f"the source failed ({type(exc).__name__})", "failed", "It is tried again; see the server's log.")

@@ -14,7 +14,7 @@ import attrs
 
 from streamhub.relay.audio import AudioFormat
 from streamhub.relay.decoding import Decoding
-from streamhub.relay.failures import failure_of
+from streamhub.relay.failures import failure_of, unexpected
 from streamhub.relay.hls import Segmenter
 from streamhub.relay.hls_sink import HlsSink
 from streamhub.relay.jpeg import JpegSink
@@ -269,6 +269,7 @@ class Hub:
 
     def _decoding_failed(self, exc: BaseException) -> None:
         """In the decoding thread: every sink behind it is over."""
+        unexpected(exc)
         with self._lock:
             hint = "Use H.264 without B-frames, which needs no decoding."
             error = f"the pictures cannot be decoded or encoded ({type(exc).__name__})"

@@ -26,6 +26,7 @@ class JpegSink:
     _context: VideoCodecContext | None = None
     _size: tuple[int, int] = (0, 0)
     _due: float = 0.0
+    _count: int = 0
 
     def wants(self, pts: int) -> bool:
         """Whether a picture of this time (µs) is due; asked once a picture."""
@@ -53,6 +54,7 @@ class JpegSink:
             context.open()
             self._context, self._size = context, size
         ready = frame.reformat(width=size[0], height=size[1], format="yuvj420p", interpolation="FAST_BILINEAR")
-        ready.pts, ready.time_base = at_ms, Fraction(1, 1000)
+        self._count += 1
+        ready.pts, ready.time_base = self._count, Fraction(1, 1000)
         for packet in self._context.encode(ready):
             self.pass_on(bytes(packet), at_ms)

@@ -15,6 +15,7 @@ import av.logging
 from streamhub.relay.failures import mask
 
 _MOST_LINES = 200  # of one worker: a broken stream complains about every picture
+_NOISE: Final = "deprecated pixel format used"  # every JPEG has it
 REDIRECT: Final = "Redirecting to"  # libavformat/rtsp.c, before it connects there
 
 
@@ -27,7 +28,7 @@ class _Lines(logging.Handler):
         text = record.getMessage()
         if self._redirected is not None and REDIRECT in text:
             self._redirected()
-        if record.levelno >= logging.WARNING and self._left > 0:
+        if record.levelno >= logging.WARNING and self._left > 0 and _NOISE not in text:
             self._left -= 1
             sys.stderr.write(f"{record.name}: {mask(text).strip()[:300]}\n")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -56,6 +57,10 @@ class LibavSource:
     take: Callable[[Unit], None]
     alive: float = attrs.field(factory=time.monotonic)
     delivered: bool = False
+    leaving: threading.Event = attrs.field(factory=threading.Event)
+    left: threading.Event = attrs.field(factory=threading.Event)
+    # Kept for as long as the process: sinks take its streams as templates.
+    _container: Any = None
     _timeline: Timeline = attrs.field(factory=Timeline)
     _wall: WallClock = attrs.field(factory=WallClock)
     _video: VideoStream | None = None
@@ -72,25 +77,34 @@ class LibavSource:
         """Until the source ends. Raises Failure, OSError, av.error.FFmpegError."""
         opening = opening_of(self.start)
         file: Any = os.fdopen(self.start.media_fd, "rb", buffering=0) if self.start.kind == "flv" else self.start.url
-        with av.open(
+        self._container = container = av.open(
             file, format=opening.format, options=opening.options, timeout=opening.timeout_s, buffer_size=65_536
-        ) as container:
-            self._choose(container)
-            self._untimed = container.format.name in _UNTIMED
-            if self.start.kind == "http" and not self._untimed:
-                self._pace = Pace()
-            began = time.monotonic()
-            for packet in container.demux([s for s in (self._video, self._audio) if s is not None]):
-                if packet.size:
-                    self._packet(packet)
-                if self._track is None and self._video is not None and time.monotonic() - began > _KEY_WAIT_S:
-                    raise Failure(
-                        f"no key frame came for {_KEY_WAIT_S:.0f} s",
-                        "no_media",
-                        "Set the key frame interval of the source to 2 s.",
-                    )
+        )
+        self._choose(container)
+        self._untimed = container.format.name in _UNTIMED
+        if self.start.kind == "http" and not self._untimed:
+            self._pace = Pace()
+        began = time.monotonic()
+        for packet in container.demux([s for s in (self._video, self._audio) if s is not None]):
+            if self.leaving.is_set():
+                container.close()
+                self.left.set()
+                return
+            if packet.size:
+                self._packet(packet)
+            if self._track is None and self._video is not None and time.monotonic() - began > _KEY_WAIT_S:
+                raise Failure(
+                    f"no key frame came for {_KEY_WAIT_S:.0f} s",
+                    "no_media",
+                    "Set the key frame interval of the source to 2 s.",
+                )
         if not self.delivered:
             raise Failure("the source ended before anything could be shown", "no_media", "Check what it sends.")
+
+    def leave(self, within_s: float) -> None:
+        """Take leave of a server (TEARDOWN) once no sink uses the source's headers any more."""
+        self.leaving.set()
+        self.left.wait(within_s)
 
     def _choose(self, container: Any) -> None:
         pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
@@ -115,23 +129,23 @@ class LibavSource:
     def _packet(self, packet: Any) -> None:
         now = time.monotonic()
         is_video = packet.stream is self._video
+        base, key = packet.time_base, packet.is_keyframe or not is_video
+        pts, dts, length = (
+            None if value is None else value * base.numerator * 1_000_000 // base.denominator
+            for value in (packet.pts, packet.dts, packet.duration)
+        )
+        duration = float(length or 0) if is_video else self._samples_last(packet) or float(length or 0)
+        # Last, since a filter leaves the packet empty.
         data = self._annexb.convert(packet) if is_video and self._annexb is not None else bytes(packet)
         if not data:
             return
-        base = packet.time_base
-        scale = 1_000_000 * base.numerator
-        pts, dts, duration = (
-            None if value is None else value * scale // base.denominator
-            for value in (packet.pts, packet.dts, packet.duration)
-        )
         if self._untimed:
             pts = dts = round(now * 1e6)
-        pts, dts = self._timeline.place("video" if is_video else "audio", pts, dts, duration or 0, sound=not is_video)
+        pts, dts = self._timeline.place("video" if is_video else "audio", pts, dts, duration, sound=not is_video)
         if self._pace is not None:
             self._pace.wait(dts)
             now = time.monotonic()
         self.alive = now
-        key = packet.is_keyframe if is_video else True
         if is_video and key:
             self._look(data)
         if is_video and pts < self._latest and self._track is not None and not self._track.b_frames:
@@ -149,12 +163,17 @@ class LibavSource:
                 data,
                 pts,
                 dts,
-                duration or 0,
+                round(duration),
                 key,
                 self._wall.at_ms(pts, time.time() * 1000),
                 now,
             )
         )
+
+    def _samples_last(self, packet: Any) -> float:
+        """µs of a piece of sound by its count of samples: containers round to milliseconds, which adds up."""
+        context = packet.stream.codec_context
+        return context.frame_size * 1e6 / context.sample_rate if context.frame_size and context.sample_rate else 0.0
 
     def _look(self, key_frame: bytes) -> None:
         """Tell the tracks when they are not what they were."""

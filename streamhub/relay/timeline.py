@@ -20,9 +20,9 @@ _SMOOTH = 60_000  # sound this near to where it is due is put there: FLV and RTS
 
 @attrs.define
 class _Stream:
-    duration: int  # usual, of one unit
+    duration: float  # usual, of one unit
     last_dts: int | None = None
-    due: int | None = None  # where the last unit ends
+    due: float | None = None  # where the last unit ends; exact, since 1024 samples are no whole microseconds
     shift: int = 0
 
 
@@ -35,21 +35,21 @@ class Timeline:
     jumps: int = 0
 
     def place(
-        self, stream: str, pts: int | None, dts: int | None, duration: int = 0, *, sound: bool = False
+        self, stream: str, pts: int | None, dts: int | None, duration: float = 0, *, sound: bool = False
     ) -> tuple[int, int]:
         """PTS and DTS of the unit on the timeline. ``sound``: units follow each other without a gap."""
         one = self._streams.setdefault(stream, _Stream(duration or 33_333))
         if duration > 0:
             one.duration = duration
-        due = None if one.due is None else one.due
+        due = one.due
         if dts is None and pts is None:
-            at = due if due is not None else START
+            at = due if due is not None else float(START)
             return self._settle(one, at, at)
         raw = dts if dts is not None else self._decoding_time(one, pts or 0)
         shift = self._shift_for(one, raw)
         one.shift = shift
-        decode = raw + shift
-        show = (pts + shift) if pts is not None else decode
+        decode: float = raw + shift
+        show: float = pts + shift if pts is not None else decode
         if sound and due is not None and abs(decode - due) < _SMOOTH:
             show += due - decode
             decode = due
@@ -59,7 +59,7 @@ class Timeline:
         """A missing DTS: one usual step after the last, and never after the PTS."""
         if one.due is None:
             return pts
-        expected = one.due - one.shift
+        expected = round(one.due) - one.shift
         # Far from what is due it is a jump, and the picture's own time the better guess.
         return min(pts, expected) if abs(pts - expected) < _BACK else pts
 
@@ -68,7 +68,7 @@ class Timeline:
             self._shift = START - raw
             return self._shift
         if one.due is None:
-            near = max((s.due for s in self._streams.values() if s.due is not None), default=START)
+            near = max((s.due for s in self._streams.values() if s.due is not None), default=float(START))
             if -_AHEAD < raw + self._shift - near < _AHEAD:
                 return self._shift
         else:
@@ -78,16 +78,16 @@ class Timeline:
                     return shift
         self.jumps += 1
         # Goes on where the furthest stream is, so that what follows on the others is not before it.
-        furthest = max((s.due for s in self._streams.values() if s.due is not None), default=START)
-        self._shift = furthest - raw
+        furthest = max((s.due for s in self._streams.values() if s.due is not None), default=float(START))
+        self._shift = round(furthest) - raw
         return self._shift
 
-    def _settle(self, one: _Stream, pts: int, dts: int) -> tuple[int, int]:
-        if one.last_dts is not None and dts <= one.last_dts:
-            dts = one.last_dts + _STEP
-        one.last_dts = dts
-        one.due = dts + one.duration
-        return max(pts, dts), dts
+    def _settle(self, one: _Stream, show: float, decode: float) -> tuple[int, int]:
+        if one.last_dts is not None and round(decode) <= one.last_dts:
+            decode = one.last_dts + _STEP
+        one.due = decode + one.duration
+        one.last_dts = round(decode)
+        return max(round(show), one.last_dts), one.last_dts
 
 
 @attrs.define

@@ -46,7 +46,7 @@ class WhipSink:
     def start(self) -> None:
         """Raises OSError when no process can be had."""
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "streamhub.relay.publish"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-I", "-m", "streamhub.relay.publish"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         self.pid = self._process.pid
         threading.Thread(target=self._feed, name=f"whip {self.order.id}", daemon=True).start()

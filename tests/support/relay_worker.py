@@ -64,7 +64,7 @@ class RelayWorker:
             while not check():
                 await self._more.wait()
             return
-        raise AssertionError(f"not within {within_s} s; said {self.events}, {len(self.pictures)} pictures")
+        raise AssertionError(f"not within {within_s} s; said {self.events}, {len(self.pictures)} pictures; {self.errors.decode()}")
 
     async def said(self, kind: type[_E], *, within_s: float = 60, **fields: Any) -> _E:
         """The first such event it said or says."""
@@ -134,7 +134,7 @@ async def relay_worker(start: Start | None = None, *, pipe: bool = False) -> Asy
     """A worker, told ``start`` (its ``media_fd`` is filled in with ``pipe``); it ends with the block, or is killed."""
     reading, writing = os.pipe() if pipe else (None, None)
     process = await trio.lowlevel.open_process(
-        [sys.executable, "-P", "-m", "streamhub.relay"],
+        [sys.executable, "-I", "-m", "streamhub.relay"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
