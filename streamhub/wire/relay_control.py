@@ -175,6 +175,10 @@ class Segment:
     first: bool = False
 
 
+def _words(given: Iterable[str]) -> tuple[str, ...]:
+    return tuple(given)
+
+
 @attrs.frozen(kw_only=True)
 class Stats:
     """Every two seconds. ``bitrate`` of the source in bit/s, ``gop_s`` between its key frames, ``rss`` in bytes."""
@@ -185,7 +189,7 @@ class Stats:
     cpu: float = 0.0
     rss: int = 0
     dropped: int = 0
-    hints: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    hints: tuple[str, ...] = attrs.field(default=(), converter=_words)
 
 
 @attrs.frozen(kw_only=True)
