@@ -47,8 +47,8 @@ def _class_code(node: ast.ClassDef) -> Iterator[str]:
                 if isinstance(one, ast.Name) and one.id == "code" and isinstance(its, ast.Constant):
                     yield str(its.value)
         elif isinstance(statement, ast.AnnAssign) and ast.unparse(statement.target) == "code" and statement.value:
-            if (value := ast.literal_eval(statement.value)) is not None:  # None: a field of a message, not an error
-                yield str(value)
+            # None: a field of a message, not the code of an error.
+            yield from (str(v) for v in [ast.literal_eval(statement.value)] if v is not None)
 
 
 def _passing_on(tree: ast.Module) -> Iterator[tuple[str, int]]:
