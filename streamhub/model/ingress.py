@@ -65,12 +65,13 @@ _LIVENESS = {
 
 @attrs.frozen
 class WhipGrant:
-    """An accepted stream key: which room it publishes to, as whom."""
+    """A publication by WHIP let in: which room it publishes to, as whom, and as what it is shown."""
 
     ingress_id: str
     room: RoomKey
     identity: str
     name: str | None = None
+    type: StreamType = StreamType.WHIP
 
 
 @attrs.frozen

@@ -70,6 +70,10 @@ class RoomUrls:
         return self._path("live", "/frame.jpg")
 
     @property
+    def hls(self) -> str:
+        return self._path("hls", "/index.m3u8")
+
+    @property
     def play(self) -> str:
         return self._path("play")
 

@@ -24,6 +24,7 @@ from streamhub.observe.log import get_logger
 from streamhub.rooms.backoff import run_supervised
 from streamhub.rooms.demand import Demand
 from streamhub.rooms.feed import Feed
+from streamhub.rooms.hls import RoomHls
 from streamhub.rooms.latest import Latest
 from streamhub.rooms.pump import Pump
 from streamhub.rooms.session import Session
@@ -66,6 +67,7 @@ class Room:
     state_version: int = 0
     viewers: dict[Viewer, Output] = attrs.field(factory=dict)
     pumps: dict[Output, Pump] = attrs.field(init=False)
+    hls: RoomHls = attrs.field(kw_only=True, default=attrs.Factory(lambda self: RoomHls(self.clock), takes_self=True))
     _nursery: trio.Nursery | None = None
     _closing: bool = False
     _poked: trio.Event = attrs.field(factory=trio.Event)
@@ -205,14 +207,14 @@ class Room:
         self.viewers[viewer] = output
         if output != "camera_ws":
             self._expect()
-            self.demand.come()
+        self.demand.come(pictures=output != "camera_ws")
         self._poke()
 
     def remove_viewer(self, viewer: Viewer) -> None:
         """The viewer has left."""
         output = self.viewers.pop(viewer, None)
-        if output is not None and output != "camera_ws":
-            self.demand.go()
+        if output is not None:
+            self.demand.go(pictures=output != "camera_ws")
 
     async def host(self, name: str, child: Callable[[], Awaitable[None]]) -> None:
         """Run ``child`` in the room's nursery and wait for its end; cancelling the caller cancels it.

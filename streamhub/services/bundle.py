@@ -21,11 +21,12 @@ from streamhub.services.all_rooms import AllRooms
 from streamhub.services.app_cache import AppCache
 from streamhub.services.apps import Apps
 from streamhub.services.health import Health
+from streamhub.services.hls import Hls
 from streamhub.services.ingress import Ingresses
 from streamhub.services.join_tokens import JoinRules, JoinTokens
 from streamhub.services.keys import Keys
 from streamhub.services.last_used import LastUsed
-from streamhub.services.live import Applies, LiveRooms
+from streamhub.services.live import Applies, LiveRooms, NoHls, OrdersHls
 from streamhub.services.livekit_ingress import IngressBookRows, LiveKitIngresses
 from streamhub.services.livekit_reconcile import LiveKitWatch
 from streamhub.services.reconcile import Reconciler
@@ -56,6 +57,7 @@ class Services:
     whip_sessions: WhipSessions
     relays: RelaySources
     streams: Streams
+    hls: Hls
     access: Access
     health: Health
     stats: Stats
@@ -88,6 +90,7 @@ def build_services(
     outbound: OutboundRules | None = None,
     server: LiveKit | None = None,
     publishing: Callable[[RoomKey, Published | None], None] = lambda _key, _published: None,
+    hls: OrdersHls | None = None,
 ) -> Services:
     """The services over one store and one hub. Starts nothing. Without ``server`` WebRTC is taken to work.
 
@@ -109,6 +112,7 @@ def build_services(
     rooms = AllRooms(hub, watch)
     whip_sessions = WhipSessions(store, asked, now)
     there = LiveKitIngresses(ingress_api, ingress_watch, watch.source_status, rules.in_livekit, rules.rtmp_url)
+    streams = Streams(store, rooms, ledger, now, rooms.stream_status)
     relays = RelaySources(store, box, now, outbound or OutboundRules(), rules.rtmp_url)
     ingress = Ingresses(store, whip_sessions, relays, now, there)
 
@@ -125,7 +129,8 @@ def build_services(
         whip=WhipDoor(whip_sessions, whip_sessions.client),
         whip_sessions=whip_sessions,
         relays=relays,
-        streams=Streams(store, rooms, ledger, now, rooms.stream_status),
+        streams=streams,
+        hls=Hls(streams, hls or NoHls()),
         access=access,
         health=Health(store, hub, data_dir, now, stopping, server, ingress_watch),
         stats=Stats(store, rooms, data_dir, ingress, ingress_watch, server),

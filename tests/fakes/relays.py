@@ -1,68 +1,90 @@
-"""Stands in for the supervisor of the relays: tells what the test says, remembers what it was asked."""
+"""What an RTMP server asks: who may publish, and where media goes. Pushed files are kept."""
 
 from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import attrs
 import trio
 
-from streamhub.errors import StreamHubError
-from streamhub.model.ingress import Activity
-from streamhub.model.relays import Plan, Probe, ProbedTrack, PullSource
-from streamhub.services.relay_sources import RelaySources
+from streamhub.errors import StreamHubError, Unauthorized
+from streamhub.model.ingress import InputType
+from streamhub.model.names import AppName, RoomKey, RoomName
+from streamhub.model.relays import RelayGrant, SendMedia, SourceOver
 
-FOUND = Probe(
-    tracks=(
-        ProbedTrack(kind="video", codec="h264", profile="Main", width=1280, height=720, fps=15.0),
-        ProbedTrack(kind="audio", codec="pcm_alaw", rate=8000, channels=1),
-    ),
-    gop_s=2.0,
-    bitrate=1_500_000,
-    plans=(
-        Plan(output="webrtc", video="copy", audio="encode", why="WebRTC wants Opus"),
-        Plan(output="hls", video="copy", audio="encode", why="HLS wants AAC"),
-        Plan(output="mjpeg", video="encode", audio="none", why="decoded while somebody watches"),
-    ),
-    hints=("set the camera's key-frame interval to 1 s",),
-    jpeg=b"\xff\xd8\xff\xd9",
-)
+
+def grant(name: str) -> RelayGrant:
+    return RelayGrant(f"ing_{name}", InputType.RTMP, RoomKey(AppName("live"), RoomName(f"live-{name}")), f"rtmp-{name}")
+
+
+@attrs.define
+class FakePushAuthority:
+    """Keys of the form ``stk_<name>``; ``troubles`` are raised for theirs."""
+
+    troubles: dict[str, Exception] = attrs.field(factory=dict)
+    asked: list[str] = attrs.field(factory=list)
+
+    async def authorise_push(self, key: str) -> RelayGrant:
+        await trio.lowlevel.checkpoint()
+        self.asked.append(key)
+        if key in self.troubles:
+            raise self.troubles[key]
+        if not key.startswith("stk_"):
+            raise Unauthorized("unknown stream key", hint="Copy it from the ingress, or make a new one.")
+        return grant(key.removeprefix("stk_"))
 
 
 @attrs.define(eq=False)
-class FakeRelays:
-    """``changes`` counts calls of ``changed``; ``hold`` keeps probes and ends waiting."""
+class Push:
+    """One pushed file. ``end`` it as a relay would; ``asleep`` it takes nothing."""
 
-    activities: dict[str, Activity] = attrs.field(factory=dict)
-    found: Probe | StreamHubError = FOUND
-    probed: list[PullSource] = attrs.field(factory=list)
-    ended: list[str] = attrs.field(factory=list)
-    changes: int = 0
-    hold: bool = False
+    grant: RelayGrant
+    data: bytearray = attrs.field(factory=bytearray)
+    pieces: int = 0
+    ended: trio.Event = attrs.field(factory=trio.Event)
+    awake: trio.Event = attrs.field(factory=trio.Event)
+    over: SourceOver | None = None
+    scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
 
-    def join(self, sources: RelaySources) -> FakeRelays:
-        """Be the supervisor of those."""
-        sources.states = sources.ends = sources.prober = self
-        sources.changed = self.changed
-        return self
+    async def send(self, data: bytes) -> None:
+        await self.awake.wait()
+        if self.over is not None:
+            raise self.over
+        self.data += data
+        self.pieces += 1
 
-    def changed(self) -> None:
-        self.changes += 1
 
-    def activity(self, ingress_id: str) -> Activity | None:
-        return self.activities.get(ingress_id)
+@attrs.define(eq=False)
+class RecordingRelays:
+    """One source per ingress: a new one ends the older. ``in_nursery``: opened in one, whose errors come in groups."""
 
-    async def end(self, ingress_id: str) -> None:
-        assert self.changes, "an end that comes before the change"
-        self.ended.append(ingress_id)
-        await self._wait()
+    pushes: list[Push] = attrs.field(factory=list)
+    trouble: StreamHubError | None = None
+    in_nursery: bool = False
 
-    async def probe(self, source: PullSource) -> Probe:
-        self.probed.append(source)
-        await self._wait()
-        if isinstance(self.found, StreamHubError):
-            raise self.found
-        return self.found
-
-    async def _wait(self) -> None:
-        await trio.lowlevel.checkpoint()
-        if self.hold:
-            await trio.sleep_forever()
+    @asynccontextmanager
+    async def push(self, grant: RelayGrant) -> AsyncIterator[SendMedia]:
+        if self.trouble is not None:
+            raise self.trouble
+        for older in self.pushes:
+            if older.grant.ingress_id == grant.ingress_id and not older.ended.is_set():
+                older.over = SourceOver("replaced", "another encoder publishes with this key")
+                older.scope.cancel()
+                await older.ended.wait()
+        push = Push(grant)
+        push.awake.set()
+        self.pushes.append(push)
+        try:
+            with push.scope:
+                if self.in_nursery:
+                    async with trio.open_nursery() as nursery:
+                        nursery.start_soon(trio.sleep_forever)
+                        yield push.send
+                        nursery.cancel_scope.cancel()
+                else:
+                    yield push.send
+        finally:
+            push.ended.set()
+        if push.over is not None:
+            raise push.over

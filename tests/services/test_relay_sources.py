@@ -22,7 +22,7 @@ from streamhub.services.sealing import SecretBox, digest
 from streamhub.store import ingress as rows
 from streamhub.store.db import Store
 from tests.conftest import Clock
-from tests.fakes.relays import FakeRelays
+from tests.fakes.relay_supervisor import FakeRelays
 
 URL = "rtsp://admin:hunter22@192.168.1.20/1"
 

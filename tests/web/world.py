@@ -17,7 +17,7 @@ from streamhub.services.ingress_values import NewIngress
 from streamhub.services.keys import NewKey
 from streamhub.services.tokens import NewToken
 from tests.fakes.hub import FakeHub
-from tests.fakes.relays import FakeRelays
+from tests.fakes.relay_supervisor import FakeRelays
 
 
 @attrs.frozen
@@ -115,6 +115,13 @@ async def _stream(world: World) -> Ask:
     return Ask(f"/apps/live/streams/{(await world.stream_id()).replace('/', '%2F')}")
 
 
+def _hls(tail: str) -> Callable[[World], Awaitable[Ask]]:
+    async def make(world: World) -> Ask:
+        return Ask(f"{(await _stream(world)).path}/hls{tail}")
+
+    return make
+
+
 async def _stream_list(world: World) -> Ask:
     await world.stream_id()
     return Ask("/apps/live/streams")
@@ -154,4 +161,7 @@ ASKS: dict[tuple[str, str], Callable[[World], Awaitable[Ask]]] = {
     ("GET", "/api/v1/apps/<app>/streams"): _stream_list,
     ("GET", "/api/v1/apps/<app>/streams/<path:stream_id>"): _stream,
     ("DELETE", "/api/v1/apps/<app>/streams/<path:stream_id>"): _stream,
+    ("POST", "/api/v1/apps/<app>/streams/<path:stream_id>/hls/start"): _hls("/start"),
+    ("POST", "/api/v1/apps/<app>/streams/<path:stream_id>/hls/stop"): _hls("/stop"),
+    ("GET", "/api/v1/apps/<app>/streams/<path:stream_id>/hls"): _hls(""),
 }

@@ -14,7 +14,7 @@ from streamhub.model.relays import SourceUnusable
 from streamhub.net.guard import OutboundRules
 from streamhub.services.bundle import Services
 from tests.fakes.api import Api
-from tests.fakes.relays import FakeRelays
+from tests.fakes.relay_supervisor import FakeRelays
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 CAMERA = "rtsp://admin:hunt@er:22#@192.168.1.20:554/cam/realmonitor?channel=1&subtype=0"
