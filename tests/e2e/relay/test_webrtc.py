@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
-
 import pytest
 import trio
 
 from streamhub.wire.relay_control import AttachHls, AttachWhip, Detach, Opened, Segment, SinkEnded, SinkRunning, Start
 from tests.e2e.whip.conftest import decoded, ingress_state, make_ingress, viewer_of
 from tests.support.clips import flv_clip
-from tests.support.relay_worker import RelayWorker, relay_worker
+from tests.support.relay_worker import relay_worker
 from tests.support.rtc import rtc_peer
 from tests.support.server import Server
 
