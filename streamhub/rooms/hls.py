@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,11 +26,12 @@ from streamhub.wire.hls import LiveWindow
 from streamhub.wire.relay_control import Container, Segment
 
 LEASE_S = 30.0
-SEGMENT_S = 2.0
+SEGMENT_S = 1.0
 # A window whose newest segment is older is not shown: nobody shall take it for live. Long enough for a camera that is
 # dialled again after a minute to find its players still there.
 STALE_S = 75.0
-# Numbers begin at the clock's seconds since then, and take longer than one each: they go on over restarts of ours.
+# Numbers begin at so many a second since then, more than there are segments: they go on over restarts of ours.
+_NUMBERS_A_SECOND = 4
 _NUMBERS_FROM = datetime(2026, 1, 1, tzinfo=UTC)
 
 log = get_logger("hls")
@@ -127,7 +128,7 @@ class HlsStream:
         async with self._turn:
             try:
                 if self._folder is None:
-                    self.window.restart(int((self.clock() - _NUMBERS_FROM).total_seconds()))
+                    self.window.restart(int((self.clock() - _NUMBERS_FROM).total_seconds() * _NUMBERS_A_SECOND))
                     self._folder = await self.files.make(secrets.token_hex(8))
                 self._prefix, self._anew, self._failure = secrets.token_hex(8), True, None
                 yield HlsStart(self._folder, self._prefix, self.container)
@@ -203,10 +204,11 @@ class HlsStream:
 
 @attrs.define(eq=False)
 class RoomHls:
-    """The HLS of a room, in each container."""
+    """The HLS of a room, in each container. ``changed`` is called when it can be had, or not any more."""
 
     clock: WallClock
     files: HlsFiles | None = None
+    changed: Callable[[], None] = lambda: None
     streams: dict[Container, HlsStream] = attrs.field(init=False)
     _offers: int = 0
 
@@ -224,11 +226,16 @@ class RoomHls:
     @contextmanager
     def offered(self) -> Iterator[None]:
         """Say, for the time of the block, that segments can be had."""
-        self._offers += 1
+        self._offer(1)
         try:
             yield
         finally:
-            self._offers -= 1
+            self._offer(-1)
+
+    def _offer(self, by: int) -> None:
+        before, self._offers = self.is_offered, self._offers + by
+        if self.is_offered != before:
+            self.changed()
 
     def file(self, name: str) -> tuple[HlsStream, SegmentFile] | None:
         """The file of that name, and whose it is."""

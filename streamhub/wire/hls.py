@@ -15,7 +15,9 @@ import attrs
 from streamhub.model.clock import iso_ms
 from streamhub.wire.relay_control import Container, Segment
 
+# So much is listed at least, in segments and in seconds: who reads slowly for a moment still finds the next one.
 LISTED = 6
+LISTED_S = 12.0
 MOST_BYTES = 128 * 1024 * 1024
 # RFC 8216 §6.2.2: what is listed may not get shorter than three target durations.
 LEAST_TARGETS = 3
@@ -54,6 +56,7 @@ class LiveWindow:
     sequence: int = 0
     discontinuity: int = 0
     size: int = LISTED
+    size_s: float = LISTED_S
     most_bytes: int = MOST_BYTES
     least_target_s: int = 1
     target_s: int = attrs.field(init=False)
@@ -125,7 +128,7 @@ class LiveWindow:
         self._longest_s = max(self._longest_s, total_s)
         while len(self.listed) > self.size:
             total_s -= self.listed[0].segment.duration_s
-            if total_s < LEAST_TARGETS * self.target_s:
+            if total_s < max(self.size_s, LEAST_TARGETS * self.target_s):
                 break
             self._unlist()
         while self._spare and self._spare[0].until_s <= self._added_s:
