@@ -30,9 +30,11 @@ SEGMENT_S = 1.0
 # A window whose newest segment is older is not shown: nobody shall take it for live. Long enough for a camera that is
 # dialled again after a minute to find its players still there.
 STALE_S = 75.0
-# Numbers begin at so many a second since then, more than there are segments: they go on over restarts of ours.
-_NUMBERS_A_SECOND = 4
+# Sequence numbers begin at so many a second since then, more than there are segments: they go on over restarts of ours.
+# Those of discontinuities, which are few, at one an hour: hls.js looks through an array of that length at each reload.
 _NUMBERS_FROM = datetime(2026, 1, 1, tzinfo=UTC)
+_NUMBERS_A_SECOND = 4
+_BREAKS_EVERY_S = 3600
 
 log = get_logger("hls")
 
@@ -128,7 +130,9 @@ class HlsStream:
         async with self._turn:
             try:
                 if self._folder is None:
-                    self.window.restart(int((self.clock() - _NUMBERS_FROM).total_seconds() * _NUMBERS_A_SECOND))
+                    since_s = (self.clock() - _NUMBERS_FROM).total_seconds()
+                    breaks = max(int(since_s / _BREAKS_EVERY_S), self.files.breaks + 1)
+                    self.window.restart(int(since_s * _NUMBERS_A_SECOND), breaks)
                     self._folder = await self.files.make(secrets.token_hex(8))
                 self._prefix, self._anew, self._failure = secrets.token_hex(8), True, None
                 yield HlsStart(self._folder, self._prefix, self.container)
@@ -159,6 +163,7 @@ class HlsStream:
             return
         self._open |= {file.path.name: file for file in fresh}
         dropped = self.window.add(attrs.evolve(segment, first=segment.first or self._anew))
+        files.breaks = max(files.breaks, self.window.discontinuity)
         self._anew, self._fed_at = False, trio.current_time()
         self._move()
         await files.delete([self._open.pop(name) for name in dropped if name in self._open])
@@ -174,7 +179,7 @@ class HlsStream:
             return
         files, self._open = list(self._open.values()), {}
         folder, self._folder = self._folder, None
-        self.window.restart(0)
+        self.window.restart()
         self._fed_at, self._failure = -math.inf, None
         if folder is not None:
             await self.files.delete(files, folder)

@@ -89,13 +89,13 @@ class LiveWindow:
         kept = [*(one.segment for one in self.listed), *(one.segment for one in self._spare)]
         return {s.name for s in kept} | {s.init for s in kept if s.init}
 
-    def restart(self, least: int) -> None:
-        """Forget every segment. The numbers go on from ``least``, and are never below what they have been."""
+    def restart(self, sequence: int = 0, discontinuity: int = 0) -> None:
+        """Forget every segment. The numbers go on from these, and are never below what they have been."""
         self.listed.clear()
         self._spare.clear()
-        self.sequence = max(self.sequence, least)
+        self.sequence = max(self.sequence, sequence)
         # One more than the last that was told, or a client would take the new pictures for the old ones' successors.
-        self.discontinuity = max(self.discontinuity + self._begun, least)
+        self.discontinuity = max(self.discontinuity + self._begun, discontinuity)
         self.target_s, self._longest_s, self._begun = self.least_target_s, 0.0, False
 
     def playlist(self, query: str = "") -> str:

@@ -174,7 +174,7 @@ def test_live_playlist_when_it_starts_again_then_no_number_goes_back(
 ) -> None:
     window, last = LiveWindow("fmp4"), None
     for came, at in zip(starts, [*clock, *[0] * len(starts)], strict=False):
-        window.restart(at)
+        window.restart(at, at)
         for one in segments(came, "fmp4"):
             window.add(one)
             now = read(window.playlist())

@@ -89,10 +89,10 @@ def test_add_when_the_disk_has_no_more_room_then_the_oldest_go_but_for_the_newes
 def test_restart_when_the_clock_went_back_then_the_numbers_still_go_on() -> None:
     window = LiveWindow("fmp4", sequence=1000, discontinuity=1000)
     window.add(segment(0))
-    window.restart(900)
+    window.restart(900, 900)
     assert window.names() == set()
     window.add(segment(1))
     assert (window.listed[0].sequence, window.listed[0].discontinuity) == (1001, 1001)
-    window.restart(2000)
+    window.restart(2000, 2000)
     window.add(segment(2))
     assert (window.listed[0].sequence, window.listed[0].discontinuity) == (2000, 2000)
