@@ -46,6 +46,11 @@ def without_credentials(url: str) -> str:
     return shown.geturl()
 
 
+def with_rtmp_app(url: str) -> str:
+    """The RTMP server's URL with a path: encoders want an application, and ``live`` is what they expect."""
+    return url if urlsplit(url).path.strip("/") else f"{url.rstrip('/')}/live"
+
+
 @attrs.frozen
 class RoomUrls:
     """Every URL of one room, as strings."""

@@ -112,15 +112,30 @@ class Track:
     channels: int | None = None
 
 
+@attrs.frozen(kw_only=True)
+class Planned:
+    """What a sink of that kind would get; ``why`` in a person's words."""
+
+    output: Literal["webrtc", "hls", "mjpeg"]
+    video: Literal["copy", "encode", "none"]
+    audio: Literal["copy", "encode", "none"]
+    why: str = ""
+
+
+def _plans(given: Iterable[Planned | dict[str, Any]]) -> tuple[Planned, ...]:
+    return tuple(p if isinstance(p, Planned) else Planned(**p) for p in given)
+
+
 def _tracks(given: Iterable[Track | dict[str, Any]]) -> tuple[Track, ...]:
     return tuple(t if isinstance(t, Track) else Track(**t) for t in given)
 
 
 @attrs.frozen(kw_only=True)
 class Opened:
-    """The source runs, and has these tracks."""
+    """The source runs, and has these tracks; ``plans``: what it would cost on each output."""
 
     tracks: tuple[Track, ...] = attrs.field(converter=_tracks)
+    plans: tuple[Planned, ...] = attrs.field(default=(), converter=_plans)
 
 
 @attrs.frozen(kw_only=True)
@@ -160,6 +175,10 @@ class Segment:
     first: bool = False
 
 
+def _words(given: Iterable[str]) -> tuple[str, ...]:
+    return tuple(given)
+
+
 @attrs.frozen(kw_only=True)
 class Stats:
     """Every two seconds. ``bitrate`` of the source in bit/s, ``gop_s`` between its key frames, ``rss`` in bytes."""
@@ -170,7 +189,7 @@ class Stats:
     cpu: float = 0.0
     rss: int = 0
     dropped: int = 0
-    hints: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    hints: tuple[str, ...] = attrs.field(default=(), converter=_words)
 
 
 @attrs.frozen(kw_only=True)

@@ -142,6 +142,9 @@ ASKS: dict[tuple[str, str], Callable[[World], Awaitable[Ask]]] = {
     ("GET", "/api/v1/apps/<app>/play-token/<room>"): fixed("/apps/live/play-token/cam1"),
     ("GET", "/api/v1/apps/<app>/ingress"): fixed("/apps/live/ingress"),
     ("POST", "/api/v1/apps/<app>/ingress"): _post_ingress,
+    ("POST", "/api/v1/apps/<app>/ingress/test"): fixed(
+        "/apps/live/ingress/test", {"inputType": "rtsp", "url": "rtsp://192.168.1.20/1"}
+    ),
     ("GET", "/api/v1/apps/<app>/ingress/<ingress_id>"): _ingress(),
     ("PATCH", "/api/v1/apps/<app>/ingress/<ingress_id>"): _ingress(json={"enabled": False}),
     ("POST", "/api/v1/apps/<app>/ingress/<ingress_id>/rotate"): _ingress("/rotate"),
