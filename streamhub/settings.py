@@ -170,7 +170,9 @@ class Settings:
         "Where HTTP listens: HOST:PORT or unix:PATH, several by comma. Port 0 = a free one.",
     )
     rtmp_bind: tuple[Bind, ...] = _setting(
-        "127.0.0.1:1935", _binds, "Where RTMP listens; 'off' disables it. Checked now, used once RTMP lands."
+        "127.0.0.1:1935",
+        _binds,
+        "Where RTMP listens, as http_bind; 'off' disables it. If the port is taken, all else works.",
     )
     tls_cert: Path | None = _setting("", _file, "Certificate chain (PEM); with tls_key, HTTP speaks TLS.")
     tls_key: Path | None = _setting("", _file, "Private key (PEM) of tls_cert.")

@@ -15,7 +15,6 @@ from streamhub.livekit.session import Reply
 from streamhub.livekit.tokens import INGRESS_ATTRIBUTE, TYPE_ATTRIBUTE, JoinGrant, mint_join_token
 from streamhub.model.clock import WallClock, utc_now
 from streamhub.model.ingress import WhipGrant, WhipSession
-from streamhub.model.streams import StreamType
 from streamhub.observe.log import get_logger
 from streamhub.wire.sdp import SDP_TYPE
 from streamhub.wire.trickle import TRICKLE_TYPE
@@ -90,9 +89,7 @@ class WhipClient:
         grant: WhipGrant | None = None,
         extra: dict[str, str] | None = None,
     ) -> Reply:
-        attributes = (
-            {} if grant is None else {TYPE_ATTRIBUTE: StreamType.WHIP.value, INGRESS_ATTRIBUTE: grant.ingress_id}
-        )
+        attributes = {} if grant is None else {TYPE_ATTRIBUTE: grant.type.value, INGRESS_ATTRIBUTE: grant.ingress_id}
         join = JoinGrant(
             room=room,
             identity=identity,

@@ -7,6 +7,7 @@ from datetime import datetime
 from email.utils import format_datetime, parsedate_to_datetime
 
 import attrs
+import trio
 
 from streamhub.errors import FieldProblem, Invalid
 from streamhub.model.names import RoomKey
@@ -14,9 +15,10 @@ from streamhub.model.streams import State
 from streamhub.net.connection import Taken
 from streamhub.playback.requests import Playback, answer, answering, deadline, require_get, split_path
 from streamhub.rooms.room import MakePlaceholder, Room
-from streamhub.wire.http import format_head
+from streamhub.wire.http import format_head, matches
 
 RETRY_AFTER_S = 5
+FEED_WAIT_S = 5.0
 
 
 @attrs.frozen(eq=False)
@@ -37,18 +39,23 @@ class FrameDoor:
         max_age_s = _max_age(taken.query)
         grant = await self.playback.grant(app, name, taken.query.get("token"))
         room = self.playback.hub.get(grant.room)
-        if room is None or not self._fresh(room, max_age_s):
+        if room is not None and room.feed is not None:
+            room.poll()
+            with trio.move_on_after(FEED_WAIT_S):  # its decoder may have to start
+                while room.pictured_at is None and room.feed is not None:
+                    await room.latest.wait_newer(room.latest.seq)
+        taken_at = None if room is None else room.pictured_at
+        if room is None or taken_at is None or not _fresh(room, taken_at, max_age_s):
             await answer(taken, await self._offline(taken, grant.room, room))
             return
-        assert room.session is not None
-        assert room.session.last_frame_at is not None
-        taken_at = room.session.last_frame_at
-        etag = f'"{int(room.session.started_at.timestamp() * 1000):x}-{room.latest.seq:x}"'
+        source = room.session or room.feed
+        assert source is not None
+        etag = f'"{int(source.started_at.timestamp() * 1000):x}-{room.latest.seq:x}"'
         headers = [
             ("Cache-Control", "no-store, no-cache, must-revalidate"),
             ("Access-Control-Allow-Origin", "*"),
             ("Access-Control-Expose-Headers", "X-Stream-State, ETag, Last-Modified"),
-            ("X-Stream-State", room.state.value),
+            ("X-Stream-State", room.shown[0].value),
             ("ETag", etag),
             ("Last-Modified", format_datetime(taken_at, usegmt=True)),
             *_connection(taken),
@@ -60,22 +67,15 @@ class FrameDoor:
         head = format_head(200, [("Content-Type", "image/jpeg"), ("Content-Length", str(len(jpeg))), *headers])
         await answer(taken, head if taken.method == "HEAD" else head + jpeg)
 
-    def _fresh(self, room: Room, max_age_s: float | None) -> bool:
-        """Whether the room has a live picture no older than asked for."""
-        if room.state is not State.LIVE or not room.latest.live or room.session is None:
-            return False
-        at = room.session.last_frame_at
-        return at is not None and (max_age_s is None or (room.clock() - at).total_seconds() <= max_age_s)
-
     async def _offline(self, taken: Taken, key: RoomKey, room: Room | None) -> bytes:
         state, since = self.playback.hub.shown(key)
         with deadline():
             if since is None and room is None:
                 since = await self.last_seen(key)
             shown = state
-            if room is not None and room.state is State.LIVE and room.session is not None:
+            if room is not None and (taken_at := room.pictured_at) is not None:
                 # Older than asked for: the picture says since when there is none.
-                shown, since = State.STALE, room.session.last_frame_at
+                shown, since = State.STALE, taken_at
             jpeg = await self.placeholder(key, shown, since, None)
         head = format_head(
             503,
@@ -91,6 +91,11 @@ class FrameDoor:
             ],
         )
         return head if taken.method == "HEAD" else head + jpeg
+
+
+def _fresh(room: Room, taken_at: datetime, max_age_s: float | None) -> bool:
+    """Whether the room's picture is no older than asked for."""
+    return max_age_s is None or (room.clock() - taken_at).total_seconds() <= max_age_s
 
 
 def _connection(taken: Taken) -> list[tuple[str, str]]:
@@ -113,7 +118,7 @@ def _max_age(query: dict[str, str]) -> float | None:
 def _not_modified(taken: Taken, etag: str, taken_at: datetime) -> bool:
     """Conditional requests, RFC 9110 §13.1: If-None-Match wins over If-Modified-Since."""
     if (match := taken.header(b"if-none-match")) is not None:
-        return match.strip() == "*" or etag in [part.strip().removeprefix("W/") for part in match.split(",")]
+        return matches(etag, match)
     # Last-Modified has whole seconds; a camera has many pictures in one: only the entity tag can tell them apart.
     since = taken.header(b"if-modified-since")
     if since is None:

@@ -58,7 +58,8 @@ class Playback:
             self._check_caps(room, grant)
             wire = DoorWire(taken.stream)
             until = trio.current_time() + _seconds_left(grant, self.hub)
-            viewer = Viewer(wire, room.latest, room.pumps[output], make_side(room), interval_s, until)
+            pump = room.pumps[output]
+            viewer = Viewer(wire, pump.latest, pump, make_side(room), interval_s, until)
 
             async def watch() -> None:
                 try:

@@ -1,4 +1,7 @@
-"""The viewer socket: ``/live/ws?app=&room=[&token=][&fps=]``. State as text, pictures as binary (additions §3)."""
+"""The viewer socket: ``/live/ws?app=&room=[&token=][&fps=]``. State as text, pictures as binary (additions §3).
+
+With ``pictures=camera`` those of a camera alone: what a page plays by WebRTC need not be decoded for it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from streamhub.errors import Forbidden, Invalid, NotFound, StreamHubError, TooMa
 from streamhub.net.connection import DoorWire, Taken
 from streamhub.net.websocket import Opcode, ServerSocket, accept
 from streamhub.playback.requests import Playback, interval_of
-from streamhub.rooms.room import Room
+from streamhub.rooms.room import Output, Room
 from streamhub.rooms.viewer import Viewer
 from streamhub.wire.viewer import state_message, viewer_refusal
 
@@ -104,6 +107,7 @@ class ViewerDoor:
         if not app or not name:
             raise Invalid("app and room are needed")
         interval_s = interval_of(taken.query)
+        output: Output = "camera_ws" if taken.query.get("pictures") == "camera" else "ws"
         grant = await self.playback.grant(app, name, taken.query.get("token"))
 
         def side(room: Room) -> _Side:
@@ -119,4 +123,4 @@ class ViewerDoor:
             socket.close(1012 if viewer.end_reason == "dismissed" else 1000)
             await wire.send_last(socket.outgoing(), CLOSE_S)
 
-        await self.playback.seat(taken, grant, "ws", side, interval_s, farewell)
+        await self.playback.seat(taken, grant, output, side, interval_s, farewell)

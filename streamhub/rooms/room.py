@@ -22,6 +22,9 @@ from streamhub.model.names import RoomKey
 from streamhub.model.streams import Published, RoomStatus, State, StreamChanged, StreamEvent
 from streamhub.observe.log import get_logger
 from streamhub.rooms.backoff import run_supervised
+from streamhub.rooms.demand import Demand
+from streamhub.rooms.feed import Feed
+from streamhub.rooms.hls import RoomHls
 from streamhub.rooms.latest import Latest
 from streamhub.rooms.pump import Pump
 from streamhub.rooms.session import Session
@@ -29,7 +32,8 @@ from streamhub.rooms.viewer import Viewer
 from streamhub.wire.multipart import format_part
 from streamhub.wire.websocket import format_binary
 
-Output: TypeAlias = Literal["mjpeg", "ws"]
+# ``camera_ws``: as ``ws``, for a page that needs no pictures of what it plays by WebRTC anyway.
+Output: TypeAlias = Literal["mjpeg", "ws", "camera_ws"]
 Emit: TypeAlias = Callable[[StreamEvent], Awaitable[None]]
 # The picture shown while there is no live one: (room, state, since, size of the last picture) -> JPEG.
 MakePlaceholder: TypeAlias = Callable[[RoomKey, State, datetime | None, tuple[int, int] | None], Awaitable[bytes]]
@@ -53,6 +57,9 @@ class Room:
     liveness: Liveness = attrs.field(factory=Liveness)
     published: Published | None = None
     latest: Latest = attrs.field(factory=Latest)
+    camera_latest: Latest = attrs.field(factory=Latest)
+    demand: Demand = attrs.field(factory=Demand)
+    feeds: list[Feed] = attrs.field(factory=list)
     session: Session | None = None
     users: int = 0
     opened: trio.Event = attrs.field(factory=trio.Event)
@@ -60,6 +67,7 @@ class Room:
     state_version: int = 0
     viewers: dict[Viewer, Output] = attrs.field(factory=dict)
     pumps: dict[Output, Pump] = attrs.field(init=False)
+    hls: RoomHls = attrs.field(kw_only=True, default=attrs.Factory(lambda self: RoomHls(self.clock), takes_self=True))
     _nursery: trio.Nursery | None = None
     _closing: bool = False
     _poked: trio.Event = attrs.field(factory=trio.Event)
@@ -67,7 +75,11 @@ class Room:
     _last_size: tuple[int, int] | None = None
 
     def __attrs_post_init__(self) -> None:
-        self.pumps = {"mjpeg": Pump(self.latest, format_part), "ws": Pump(self.latest, format_binary)}
+        self.pumps = {
+            "mjpeg": Pump(self.latest, format_part),
+            "ws": Pump(self.latest, format_binary),
+            "camera_ws": Pump(self.camera_latest, format_binary),
+        }
 
     @property
     def state(self) -> State:
@@ -79,7 +91,22 @@ class Room:
         """The state everybody is told, and since when: the camera's, else that of LiveKit's publishers."""
         if self.state is State.OFFLINE and self.published is not None:
             return self.published.state, self.published.since
+        if self.state is State.OFFLINE and self.feeds:
+            return State.LIVE, self.feeds[0].started_at
         return self.state, self.liveness.since
+
+    @property
+    def feed(self) -> Feed | None:
+        """Where its pictures come from, if not from a camera."""
+        return self.feeds[0] if self.feeds and self.session is None else None
+
+    @property
+    def pictured_at(self) -> datetime | None:
+        """When the picture was taken that it has now; None: it has no live one."""
+        source = self.session or self.feed
+        if source is None or not self.latest.live or (self.session is not None and self.state is not State.LIVE):
+            return None
+        return source.last_frame_at
 
     def publishing(self, published: Published | None) -> None:
         """LiveKit's publishers have changed; None: there is none."""
@@ -91,7 +118,7 @@ class Room:
         """A snapshot of its camera and viewers for API and metrics."""
         counts = {"mjpeg": 0, "ws": 0}
         for output in self.viewers.values():
-            counts[output] += 1
+            counts["mjpeg" if output == "mjpeg" else "ws"] += 1
         return RoomStatus(
             key=self.key,
             state=self.liveness.state,
@@ -136,16 +163,58 @@ class Room:
             self._changed()
         await self._show(jpeg, live=True)
 
+    def attach_feed(self, feed: Feed) -> None:
+        """Pictures can be had by ``feed`` from now on, until ``detach_feed``; of several the first is taken."""
+        self.feeds.append(feed)
+        self._changed()
+
+    def detach_feed(self, feed: Feed) -> None:
+        """That one gives none any more."""
+        first = self.feed is feed
+        self.feeds.remove(feed)
+        if first and self.latest.live:
+            self.latest.retire()
+        self._changed()
+
+    def rest_feed(self, feed: Feed) -> None:
+        """Nobody wants its pictures any more: the last one must not be shown to the next who comes."""
+        if self.feed is feed:
+            self.latest.retire()
+
+    def poll(self) -> None:
+        """Somebody asks for one picture."""
+        self._expect()
+        self.demand.poll()
+
+    def _expect(self) -> None:
+        if self.feed is not None and not self.demand.wanted:
+            self.feed.await_first(trio.current_time())
+
+    async def publish_feed(self, feed: Feed, jpeg: bytes) -> None:
+        """As ``publish``, from a feed; ignored unless it is the one to be shown."""
+        if self.feed is not feed:
+            return
+        feed.accepted(trio.current_time(), self.clock())
+        self.latest.publish(jpeg, live=True)
+        for output in ("mjpeg", "ws"):
+            if self.pumps[output].ready:
+                await self.pumps[output].push()
+
     # --- the viewers ----------------------------------------------------------------------------------------
 
     def add_viewer(self, viewer: Viewer, output: Output) -> None:
         """Count ``viewer`` among the room's, from now on until ``remove_viewer``."""
         self.viewers[viewer] = output
+        if output != "camera_ws":
+            self._expect()
+        self.demand.come(pictures=output != "camera_ws")
         self._poke()
 
     def remove_viewer(self, viewer: Viewer) -> None:
         """The viewer has left."""
-        self.viewers.pop(viewer, None)
+        output = self.viewers.pop(viewer, None)
+        if output is not None:
+            self.demand.go(pictures=output != "camera_ws")
 
     async def host(self, name: str, child: Callable[[], Awaitable[None]]) -> None:
         """Run ``child`` in the room's nursery and wait for its end; cancelling the caller cancels it.
@@ -214,11 +283,13 @@ class Room:
 
     def _changed(self) -> None:
         self.state_version += 1
-        if self.state is not State.LIVE and self.latest.live:
-            self.latest.retire()  # a viewer that comes before the placeholder is drawn must not see it as live
+        if self.state is not State.LIVE and self.camera_latest.live:
+            # A viewer that comes before the placeholder is drawn must not see it as live.
+            self.latest.retire()
+            self.camera_latest.retire()
         self._poke()
         for viewer, output in list(self.viewers.items()):
-            if output == "ws":
+            if output != "mjpeg":
                 viewer.poke()
 
     async def _watch(self) -> None:
@@ -233,10 +304,11 @@ class Room:
                 if version != self.state_version:
                     drawn_for, placeholder = self.state_version, await self._draw_placeholder()
                     version, shown_at = drawn_for if placeholder else -1, -math.inf
+                fed_until = self._fed_until()
                 if version == self.state_version and now >= shown_at + PLACEHOLDER_EVERY_S:
                     shown_at = now
-                    await self._show(placeholder, live=False)
-                wake_at = shown_at + PLACEHOLDER_EVERY_S
+                    await self._show(placeholder, live=False, fed=fed_until > now)
+                wake_at = min(shown_at + PLACEHOLDER_EVERY_S, fed_until if fed_until > now else math.inf)
             await self._report()
             with trio.move_on_at(wake_at):
                 await self._poked.wait()
@@ -266,8 +338,15 @@ class Room:
         log.warning("no time to draw a placeholder; it is tried again", app=self.key.app, room=self.key.room)
         return b""
 
-    async def _show(self, jpeg: bytes, *, live: bool) -> None:
-        self.latest.publish(jpeg, live=live)
+    def _fed_until(self) -> float:
+        """Until when a feed's pictures are shown, or awaited, where they are wanted."""
+        return self.feed.fresh_until() if self.feed is not None and self.demand.wanted else -math.inf
+
+    async def _show(self, jpeg: bytes, *, live: bool, fed: bool = False) -> None:
+        """``fed``: those who want any pictures have some."""
+        self.camera_latest.publish(jpeg, live=live)
+        if not fed:
+            self.latest.publish(jpeg, live=live)
         for pump in self.pumps.values():
-            if pump.ready:
+            if pump.ready and not (fed and pump.latest is self.latest):
                 await pump.push()

@@ -16,6 +16,7 @@ _SIGNATURE = b"FLV"
 _AUDIO, _VIDEO = 4, 1
 _AAC, _EX_AUDIO = 10, 9
 _AVC = 7
+_TAG_HEAD = 11
 
 
 class TagKind(enum.IntEnum):
@@ -57,10 +58,15 @@ def format_header(first: Tag) -> bytes:
 
 def is_configuration(tag: Tag) -> bool:
     """Whether decoders need this tag before any other of its kind."""
-    if tag.kind is TagKind.SCRIPT or len(tag.body) < 2:
-        return tag.kind is TagKind.SCRIPT
-    first, second = tag.body[0], tag.body[1]
-    if tag.kind is TagKind.AUDIO:
+    return _configures(tag.kind, tag.body[:2])
+
+
+def _configures(kind: int, body: bytes) -> bool:
+    """``body``: how it begins."""
+    if kind == TagKind.SCRIPT or len(body) < 2:
+        return kind == TagKind.SCRIPT
+    first, second = body
+    if kind == TagKind.AUDIO:
         return (first >> 4 == _AAC and second == 0) or (first >> 4 == _EX_AUDIO and first & 15 == 0)
     return first & 15 == 0 if first & 0x80 else first & 15 == _AVC and second == 0
 
@@ -75,19 +81,20 @@ class Preamble:
     """What must come first when a stream that has run for a while is read by somebody new."""
 
     _header: bytes = b""
-    _kept: dict[TagKind, Tag] = attrs.field(factory=dict)
+    _kept: dict[int, bytes] = attrs.field(factory=dict)
 
-    def take(self, tag: Tag) -> None:
-        """Look at a tag of the stream; each in its turn."""
-        if not self._header:
-            self._header = format_header(tag)
-        if is_configuration(tag):
-            self._kept[tag.kind] = tag
+    def take(self, data: bytes) -> None:
+        """Look at a piece of the stream, each in its turn: the header, or a formatted tag."""
+        if data[:3] == _SIGNATURE:
+            self._header = data
+            self._kept.clear()
+        elif _configures(data[0], data[_TAG_HEAD : _TAG_HEAD + 2]):
+            self._kept[data[0]] = data
 
     def format(self) -> bytes:
-        """Header, metadata and configurations as they are now; nothing before the first tag."""
+        """Header, metadata and configurations as they are now; nothing before the header."""
         order = (TagKind.SCRIPT, TagKind.VIDEO, TagKind.AUDIO)
-        return self._header + b"".join(format_tag(self._kept[kind]) for kind in order if kind in self._kept)
+        return self._header + b"".join(self._kept[kind] for kind in order if kind in self._kept)
 
 
 def _metadata(body: bytes) -> dict[str, amf0.Value]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, Literal, TypeAlias
 
 import attrs
@@ -113,10 +113,29 @@ class Track:
 
 
 @attrs.frozen(kw_only=True)
-class Opened:
-    """The source runs, and has these tracks."""
+class Planned:
+    """What a sink of that kind would get; ``why`` in a person's words."""
 
-    tracks: tuple[Track, ...] = attrs.field(converter=lambda given: tuple(_of(Track, t) for t in given))
+    output: Literal["webrtc", "hls", "mjpeg"]
+    video: Literal["copy", "encode", "none"]
+    audio: Literal["copy", "encode", "none"]
+    why: str = ""
+
+
+def _plans(given: Iterable[Planned | dict[str, Any]]) -> tuple[Planned, ...]:
+    return tuple(p if isinstance(p, Planned) else Planned(**p) for p in given)
+
+
+def _tracks(given: Iterable[Track | dict[str, Any]]) -> tuple[Track, ...]:
+    return tuple(t if isinstance(t, Track) else Track(**t) for t in given)
+
+
+@attrs.frozen(kw_only=True)
+class Opened:
+    """The source runs, and has these tracks; ``plans``: what it would cost on each output."""
+
+    tracks: tuple[Track, ...] = attrs.field(converter=_tracks)
+    plans: tuple[Planned, ...] = attrs.field(default=(), converter=_plans)
 
 
 @attrs.frozen(kw_only=True)
@@ -156,6 +175,10 @@ class Segment:
     first: bool = False
 
 
+def _words(given: Iterable[str]) -> tuple[str, ...]:
+    return tuple(given)
+
+
 @attrs.frozen(kw_only=True)
 class Stats:
     """Every two seconds. ``bitrate`` of the source in bit/s, ``gop_s`` between its key frames, ``rss`` in bytes."""
@@ -166,7 +189,7 @@ class Stats:
     cpu: float = 0.0
     rss: int = 0
     dropped: int = 0
-    hints: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    hints: tuple[str, ...] = attrs.field(default=(), converter=_words)
 
 
 @attrs.frozen(kw_only=True)
@@ -207,7 +230,8 @@ def format_order(order: Order) -> bytes:
 
 def parse_order(line: bytes) -> Order:
     """The order of a line. Raises BadRelayMessage."""
-    return _parse(line, "op", _ORDERS)
+    order: Order = _parse(line, "op", _ORDERS)
+    return order
 
 
 def format_event(event: Event) -> bytes:
@@ -254,10 +278,6 @@ def _picture(body: bytes) -> Picture:
 def _parse(text: bytes, name: str, table: dict[str, type[Any]]) -> Any:
     try:
         fields = json.loads(text)
-        return _of(table[fields.pop(name)], fields)
+        return table[fields.pop(name)](**fields)
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise BadRelayMessage(f"not a message of ours: {type(exc).__name__}") from None
-
-
-def _of(kind: type[Any], fields: Any) -> Any:
-    return fields if isinstance(fields, kind) else kind(**fields)

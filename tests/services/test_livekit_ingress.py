@@ -61,7 +61,7 @@ async def scene(services: Services, store: Store, fake_hub: FakeHub, wall: Clock
         return status if status and status.source and status.source.stream_id == stream_id else None
 
     there = LiveKitIngresses(livekit, watch, publication, chosen=True)
-    ingresses = Ingresses(store, services.whip_sessions, wall, there)
+    ingresses = Ingresses(store, services.whip_sessions, services.relays, wall, there)
     return Scene(services, store, fake_hub, livekit, watch, ingresses, await services.apps.get("live"))
 
 

@@ -109,6 +109,13 @@ async def _stream(world: World) -> Ask:
     return Ask(f"/apps/live/streams/{(await world.stream_id()).replace('/', '%2F')}")
 
 
+def _hls(tail: str) -> Callable[[World], Awaitable[Ask]]:
+    async def make(world: World) -> Ask:
+        return Ask(f"{(await _stream(world)).path}/hls{tail}")
+
+    return make
+
+
 async def _stream_list(world: World) -> Ask:
     await world.stream_id()
     return Ask("/apps/live/streams")
@@ -135,6 +142,9 @@ ASKS: dict[tuple[str, str], Callable[[World], Awaitable[Ask]]] = {
     ("GET", "/api/v1/apps/<app>/play-token/<room>"): fixed("/apps/live/play-token/cam1"),
     ("GET", "/api/v1/apps/<app>/ingress"): fixed("/apps/live/ingress"),
     ("POST", "/api/v1/apps/<app>/ingress"): _post_ingress,
+    ("POST", "/api/v1/apps/<app>/ingress/test"): fixed(
+        "/apps/live/ingress/test", {"inputType": "rtsp", "url": "rtsp://192.168.1.20/1"}
+    ),
     ("GET", "/api/v1/apps/<app>/ingress/<ingress_id>"): _ingress(),
     ("PATCH", "/api/v1/apps/<app>/ingress/<ingress_id>"): _ingress(json={"enabled": False}),
     ("POST", "/api/v1/apps/<app>/ingress/<ingress_id>/rotate"): _ingress("/rotate"),
@@ -147,4 +157,7 @@ ASKS: dict[tuple[str, str], Callable[[World], Awaitable[Ask]]] = {
     ("GET", "/api/v1/apps/<app>/streams"): _stream_list,
     ("GET", "/api/v1/apps/<app>/streams/<path:stream_id>"): _stream,
     ("DELETE", "/api/v1/apps/<app>/streams/<path:stream_id>"): _stream,
+    ("POST", "/api/v1/apps/<app>/streams/<path:stream_id>/hls/start"): _hls("/start"),
+    ("POST", "/api/v1/apps/<app>/streams/<path:stream_id>/hls/stop"): _hls("/stop"),
+    ("GET", "/api/v1/apps/<app>/streams/<path:stream_id>/hls"): _hls(""),
 }

@@ -1,0 +1,271 @@
+"""One relay at work: a worker that takes a source in, and the sinks that are wanted of it just now.
+
+WebRTC as long as the source runs, pictures and HLS while somebody watches them. A sink that fails is tried again by
+itself; the source goes on.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing, suppress
+from typing import TypeAlias
+
+import attrs
+import trio
+
+from streamhub.errors import Unavailable
+from streamhub.ingest.relay_whip import Pass, RelayWhip
+from streamhub.ingest.relay_worker import OpenWorker, WorkerLike, open_worker
+from streamhub.model.ingress import WhipGrant
+from streamhub.model.relays import RelayGrant
+from streamhub.observe.log import get_logger
+from streamhub.rooms.backoff import delays
+from streamhub.rooms.feed import Feed
+from streamhub.rooms.hls import HlsStream
+from streamhub.rooms.room import Room
+from streamhub.wire.relay_control import (
+    AttachHls,
+    AttachJpeg,
+    AttachWhip,
+    Detach,
+    Ended,
+    Event,
+    Opened,
+    Order,
+    Picture,
+    Segment,
+    SinkEnded,
+    SinkRunning,
+    Start,
+    Stats,
+)
+
+LIVEKIT_POLL_S = 1.0
+# A LiveKit that was restarted knows nothing of our publication, and libav's muxer does not notice.
+LOOK_S = 5.0
+SINK_CAP_S = 10.0
+MOST_WAITING = 256
+MOST_RSS = 600 * 1024 * 1024
+
+FeedSegment: TypeAlias = Callable[[Segment], Awaitable[None]]
+
+log = get_logger("relay")
+
+
+@attrs.define
+class Known:
+    """What is known of a source while it runs; its tracks and figures are the worker's."""
+
+    opened: Opened | None = None
+    stats: Stats | None = None
+    plans: dict[str, SinkRunning] = attrs.field(factory=dict)
+    problems: dict[str, SinkEnded] = attrs.field(factory=dict)
+
+
+@attrs.define(eq=False)
+class Relay:
+    """One life of a worker. ``run`` returns how it ended."""
+
+    grant: RelayGrant
+    room: Room
+    whip: RelayWhip
+    known: Known = attrs.field(factory=Known)
+    open_worker: OpenWorker = open_worker
+    worker: WorkerLike | None = None
+    _feed: Feed | None = None
+    _waiting: dict[str, trio.MemorySendChannel[SinkRunning | SinkEnded | Segment]] = attrs.field(factory=dict)
+    _jpeg: str | None = None
+    _opened: trio.Event = attrs.field(factory=trio.Event)
+
+    async def run(self, start: Start, *, ready: Callable[[WorkerLike], Awaitable[None]] | None = None) -> Ended:
+        """Take the source in until it ends. ``ready`` is told the worker once its order is given."""
+        last = Ended(error="the relay worker ended without a word", code="worker_died", hint="It is started again.")
+        media = start.kind in ("flv", "jpeg")
+        async with self.open_worker(media=media) as worker:
+            await worker.order(attrs.evolve(start, media_fd=worker.media_fd))
+            self.worker = worker
+            if ready is not None:
+                await ready(worker)
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._publish_by_whip)
+                    nursery.start_soon(self._show_pictures)
+                    for stream in self.room.hls.streams.values():
+                        nursery.start_soon(self._make_hls, stream)
+                    async with aclosing(worker.events()) as events:
+                        async for event in events:
+                            if isinstance(event, Ended):
+                                last = event
+                                break
+                            if isinstance(event, Stats) and event.rss > MOST_RSS:
+                                last = Ended(error="the relay worker needs too much memory", code="worker_too_big")
+                                break
+                            await self._take(event)
+                    nursery.cancel_scope.cancel()
+            finally:
+                self.worker = None
+                if self._feed is not None:
+                    self.room.detach_feed(self._feed)
+                    self._feed = None
+        return last
+
+    async def _take(self, event: Event) -> None:
+        match event:
+            case Picture():
+                if self._feed is not None and self._jpeg is not None:
+                    await self.room.publish_feed(self._feed, event.jpeg)
+            case Segment() | SinkRunning() | SinkEnded():
+                if isinstance(event, SinkRunning):
+                    self.known.plans[event.id] = event
+                if isinstance(event, SinkEnded):
+                    self.known.plans.pop(event.id, None)
+                    if event.error is not None:
+                        log.info("a relay's sink failed", error=event.error, code=event.code, **self._where)
+                if (channel := self._waiting.get(event.id)) is not None:
+                    with suppress(trio.WouldBlock, trio.BrokenResourceError):
+                        channel.send_nowait(event)
+            case Opened():
+                self.known.opened = event
+                if any(t.kind == "video" for t in event.tracks) and self._feed is None:
+                    self._feed = Feed(self.grant.identity, self.room.clock())
+                    self.room.attach_feed(self._feed)
+                self._opened.set()
+            case Stats():
+                self.known.stats = event
+            case Ended():
+                pass
+
+    # --- sinks ----------------------------------------------------------------------------------------------
+
+    async def _publish_by_whip(self) -> None:
+        """In LiveKit as long as the source runs; whatever goes wrong there is tried again."""
+        await self._opened.wait()
+        grant = self.grant
+        asked = WhipGrant(grant.ingress_id, grant.room, grant.identity, grant.name, grant.type.stream_type)
+        waits = delays(0.3, SINK_CAP_S)
+        while True:
+            await self._livekit_ready()
+            began = trio.current_time()
+            with self.whip.admit(asked) as given:
+                try:
+                    order = AttachWhip(id=f"whip-{secrets.token_hex(4)}", url=self.whip.url, bearer=given.bearer)
+                    await self._sink(order, given)
+                finally:
+                    await self.whip.leave(given)
+            if trio.current_time() - began > SINK_CAP_S:
+                waits = delays(0.3, SINK_CAP_S)
+            await trio.sleep(next(waits))
+
+    async def _sink(self, order: AttachWhip, given: Pass) -> None:
+        """Until the sink has ended, or LiveKit does not have it any more."""
+        async with trio.open_nursery() as nursery:
+
+            async def look() -> None:
+                while True:
+                    await trio.sleep(LOOK_S)
+                    try:
+                        if given.session is not None and not await self.whip.present(given):
+                            log.info("livekit has lost a relay; it publishes anew", **self._where)
+                            nursery.cancel_scope.cancel()
+                    except Unavailable:
+                        nursery.cancel_scope.cancel()
+
+            nursery.start_soon(look)
+            await self._attached(order)
+            nursery.cancel_scope.cancel()
+
+    async def _attached(self, order: Order, feed: FeedSegment | None = None) -> SinkEnded:
+        """Attach a sink and return how it ended. If cancelled, it is detached. Its segments are given to ``feed``."""
+        assert self.worker is not None
+        assert not isinstance(order, Start | Detach)
+        send, receive = trio.open_memory_channel[SinkRunning | SinkEnded | Segment](MOST_WAITING)
+        self._waiting[order.id] = send
+        try:
+            await self.worker.order(order)
+            async for event in receive:
+                if isinstance(event, SinkEnded):
+                    if event.error is not None:
+                        self.known.problems[type(order).__name__] = event
+                    return event
+                if isinstance(event, Segment):
+                    if feed is not None:
+                        await feed(event)
+                else:
+                    self.known.problems.pop(type(order).__name__, None)
+            raise AssertionError("unreachable: the channel is ours")
+        finally:
+            del self._waiting[order.id]
+            self.known.plans.pop(order.id, None)
+            if self.worker is not None:
+                with trio.move_on_after(1.0, shield=True):
+                    await self.worker.order(Detach(id=order.id))
+
+    async def _make_hls(self, stream: HlsStream) -> None:
+        """Segments while somebody wants them."""
+        await self._opened.wait()
+        while True:
+            await stream.wanted()
+            ended: SinkEnded | None = None
+            async with stream.serving() as start, trio.open_nursery() as nursery:
+
+                async def enough() -> None:
+                    await stream.unwanted()
+                    nursery.cancel_scope.cancel()
+
+                nursery.start_soon(enough)
+                order = AttachHls(
+                    id=f"hls-{secrets.token_hex(4)}",
+                    folder=str(start.folder),
+                    prefix=start.prefix,
+                    container=start.container,
+                    segment_s=start.segment_s,
+                )
+                ended = await self._attached(order, stream.feed)
+                nursery.cancel_scope.cancel()
+            if ended is not None:
+                stream.fail(
+                    Unavailable(
+                        f"no HLS of this source: {ended.error or 'it ended'}",
+                        code=ended.code or "hls_failed",
+                        hint=ended.hint or "It is tried again by itself.",
+                        retry_after_s=10,
+                    )
+                )
+                await trio.sleep(SINK_CAP_S)
+
+    async def _livekit_ready(self) -> None:
+        while True:
+            try:
+                self.whip.client.livekit.require_whip()
+            except Unavailable:
+                await trio.sleep(LIVEKIT_POLL_S)
+            else:
+                return
+
+    async def _show_pictures(self) -> None:
+        """Pictures into the room while they are wanted and no camera gives any."""
+        await self._opened.wait()
+        if self._feed is None:
+            return
+        feed, demand = self._feed, self.room.demand
+        while True:
+            await demand.wait(lambda d: d.wanted)
+            self._jpeg = f"jpeg-{secrets.token_hex(4)}"
+            async with trio.open_nursery() as nursery:
+
+                async def enough() -> None:
+                    await demand.wait(lambda d: not d.wanted)
+                    nursery.cancel_scope.cancel()
+
+                nursery.start_soon(enough)
+                await self._attached(AttachJpeg(id=self._jpeg))
+                if demand.wanted:  # it failed
+                    await trio.sleep(SINK_CAP_S)
+                nursery.cancel_scope.cancel()
+            self._jpeg = None
+            self.room.rest_feed(feed)
+
+    @property
+    def _where(self) -> dict[str, str]:
+        return {"app": self.grant.room.app, "room": self.grant.room.room, "ingress": self.grant.ingress_id}

@@ -1,0 +1,331 @@
+"""All relays: pushed sources for as long as their encoder stays, pulled ones for as long as their row does.
+
+Each is a task in its room's nursery. One ingress has one relay at a time: who comes later takes over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Protocol
+
+import attrs
+import trio
+
+from streamhub.errors import StreamHubError, Unavailable
+from streamhub.ingest.relay import Known, Relay
+from streamhub.ingest.relay_whip import RelayWhip
+from streamhub.ingest.relay_worker import OpenWorker, WorkerLike, open_worker
+from streamhub.model.clock import WallClock, utc_now
+from streamhub.model.relays import PullSource, RelayGrant, SendMedia, SourceOver
+from streamhub.observe.log import get_logger
+from streamhub.rooms.backoff import delays
+from streamhub.rooms.hls import HlsStream
+from streamhub.rooms.hub import Hub
+from streamhub.rooms.room import Room
+from streamhub.wire.flv import Preamble
+from streamhub.wire.relay_control import Ended, Start
+
+TAKEOVER_S = 1.0
+LOOK_S = 5.0
+# A source that has delivered is waited for this long at most, one that never did longer.
+KNOWN_CAP_S = 2.0
+UNKNOWN_CAP_S = 30.0
+# Another try would end the same way: whoever sends this has to change something.
+FINAL = {"unsupported_codec", "too_many_pixels"}
+MOST = 64
+
+log = get_logger("relay")
+
+
+class Pulls(Protocol):
+    """The rows of sources to pull; ``services.relay_sources`` in the server."""
+
+    async def pulls(self) -> Sequence[PullSource]:
+        """All that are switched on. Raises StoreError."""
+        ...
+
+
+# What a worker is told to take in, checked and with its host looked up. Raises StreamHubError.
+Prepare = Callable[[PullSource], Awaitable[Start]]
+
+
+@attrs.define(eq=False)
+class Running:
+    """One relay in whatever state. ``error`` and ``retry_at``: why it does not run, and when it is tried again."""
+
+    grant: RelayGrant
+    source: PullSource | None = None
+    known: Known = attrs.field(factory=Known)
+    started_at: datetime | None = None
+    error: str | None = None
+    hint: str | None = None
+    retry_at: datetime | None = None
+    reason: str | None = None
+    message: str = ""
+    over: trio.Event = attrs.field(factory=trio.Event)
+    scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+
+    def end(self, reason: str, message: str) -> None:
+        """Make it end. Returns at once: await ``over``."""
+        if self.reason is None:
+            self.reason, self.message = reason, message
+        self.scope.cancel()
+
+
+@attrs.define(eq=False)
+class Relays:
+    """Owner of the relays. ``run`` is a task its owner must start; it looks after the pulls."""
+
+    hub: Hub
+    whip: RelayWhip
+    rows: Pulls
+    prepare: Prepare
+    clock: WallClock = utc_now
+    open_worker: OpenWorker = open_worker
+    _running: dict[str, Running] = attrs.field(factory=dict)
+    _changed: trio.Event = attrs.field(factory=trio.Event)
+
+    def find(self, ingress_id: str) -> Running | None:
+        """The relay of that ingress, if there is one."""
+        return self._running.get(ingress_id)
+
+    def count(self) -> int:
+        """How many there are, those that wait included."""
+        return len(self._running)
+
+    async def end(self, ingress_id: str, reason: str = "deleted", message: str = "the ingress is gone") -> bool:
+        """End the relay of that ingress; False if there is none. A pull whose row stays begins anew."""
+        running = self._running.get(ingress_id)
+        self.look_soon()
+        if running is None:
+            return False
+        running.end(reason, message)
+        await running.over.wait()
+        return True
+
+    def look_soon(self) -> None:
+        """The rows have changed. Returns at once."""
+        self._changed.set()
+        self._changed = trio.Event()
+
+    # --- pushed ---------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def push(self, grant: RelayGrant) -> AsyncIterator[SendMedia]:
+        """See ``model.relays.OpensPush``."""
+        with trio.move_on_after(TAKEOVER_S):
+            await self.end(grant.ingress_id, "replaced", "another encoder publishes with the same key")
+        running = self._admit(grant)
+        failure: Exception | None = None
+        try:
+            async with self.hub.lease(grant.room, publishing=True) as room, trio.open_nursery() as nursery:
+                running.scope = nursery.cancel_scope
+                pushed = _Pushed(running, room, partial(self._relay, room, grant, running.known))
+                running.started_at = self.clock()
+                log.info("publishing", **_where(grant))
+                nursery.start_soon(self._host, room, running, pushed.run)
+                try:
+                    yield pushed.send
+                except Exception as exc:  # passed on below: the nursery would wrap it
+                    failure = exc
+                nursery.cancel_scope.cancel()
+        finally:
+            self._release(running)
+            log.info("publisher gone", reason=running.reason or "closed", **_where(grant))
+        if failure is not None:
+            raise failure
+        if running.reason is not None:
+            raise SourceOver(running.reason, running.message)
+
+    async def _host(self, room: Room, running: Running, child: Callable[[], Awaitable[None]]) -> None:
+        await room.host("relay", child)
+        running.end("failed", "the relay has failed; publish again")
+
+    # --- pulled ---------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Make the pulls be what the rows say, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            while True:
+                changed = self._changed
+                try:
+                    await self._follow(await self.rows.pulls(), nursery)
+                except StreamHubError as exc:
+                    log.warning("cannot look after the pulls", error=exc.message, hint=exc.hint)
+                with trio.move_on_after(LOOK_S):
+                    await changed.wait()
+
+    async def _follow(self, sources: Sequence[PullSource], nursery: trio.Nursery) -> None:
+        wanted = {s.grant.ingress_id: s for s in sources}
+        for ingress_id, running in list(self._running.items()):
+            if running.source is not None and running.source != wanted.get(ingress_id):
+                running.end("changed", "its row has changed")
+                await running.over.wait()
+        for ingress_id, source in wanted.items():
+            if ingress_id not in self._running:
+                nursery.start_soon(self._pull, self._admit(source.grant, source), source)
+
+    async def _pull(self, running: Running, source: PullSource) -> None:
+        try:
+            with running.scope:
+                while True:  # a room that crashed is opened anew
+                    async with self.hub.lease(source.grant.room, publishing=True) as room:
+                        await room.host("relay", partial(_Pulled(running, room, source, self).run))
+                    await trio.sleep(1.0)
+        except Unavailable:
+            pass  # the server stops
+        finally:
+            self._release(running)
+
+    # --- both -----------------------------------------------------------------------------------------------
+
+    def _admit(self, grant: RelayGrant, source: PullSource | None = None) -> Running:
+        if self.count() >= MOST:
+            raise Unavailable(
+                f"this server runs {MOST} relays already",
+                code="too_many_relays",
+                hint="End one, or use a bigger machine.",
+            )
+        running = Running(grant, source)
+        self._running[grant.ingress_id] = running
+        return running
+
+    def _relay(self, room: Room, grant: RelayGrant, known: Known) -> Relay:
+        return Relay(grant, room, self.whip, known, self.open_worker)
+
+    def _release(self, running: Running) -> None:
+        if self._running.get(running.grant.ingress_id) is running:
+            del self._running[running.grant.ingress_id]
+        running.over.set()
+        self.look_soon()
+
+
+@attrs.define(eq=False)
+class _Pushed:
+    """An encoder's stream. What a worker must be told first is remembered, so that one that dies can be replaced."""
+
+    running: Running
+    room: Room
+    relay: Callable[[], Relay]
+    preamble: Preamble = attrs.field(factory=Preamble)
+    _worker: WorkerLike | None = None
+    _sending: trio.Lock = attrs.field(factory=trio.Lock)
+
+    async def send(self, data: bytes) -> None:
+        async with self._sending:
+            self.preamble.take(data)
+            if self._worker is not None:
+                await self._worker.send_media(data)
+
+    async def _ready(self, worker: WorkerLike) -> None:
+        async with self._sending:
+            if preamble := self.preamble.format():
+                await worker.send_media(preamble)
+            self._worker = worker
+
+    async def run(self) -> None:
+        with self.room.hls.offered():
+            await self._run()
+
+    async def _run(self) -> None:
+        waits = delays(0.1, KNOWN_CAP_S)
+        while True:
+            began = trio.current_time()
+            try:
+                ended = await self.relay().run(Start(kind="flv"), ready=self._ready)
+            finally:
+                self._worker = None
+            self.running.error, self.running.hint = ended.error, ended.hint
+            if ended.code in FINAL:
+                self.running.end(ended.code, f"{ended.error}. {ended.hint or ''}".strip())
+                return
+            log.warning("a relay ended", error=ended.error, code=ended.code, **_where(self.running.grant))
+            if trio.current_time() - began > UNKNOWN_CAP_S:
+                waits = delays(0.1, KNOWN_CAP_S)
+            await trio.sleep(next(waits))
+
+
+@attrs.define(eq=False)
+class _Pulled:
+    """A source that we fetch, for ever."""
+
+    running: Running
+    room: Room
+    source: PullSource
+    owner: Relays
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        with self.room.hls.offered():
+            async with trio.open_nursery() as nursery:
+                for stream in self.room.hls.streams.values():
+                    nursery.start_soon(self._count_hls, stream)
+                await self._run()
+
+    async def _count_hls(self, stream: HlsStream) -> None:
+        """Who watches by HLS watches."""
+        while True:
+            await stream.wanted()
+            self.room.demand.come(pictures=False)
+            try:
+                await stream.unwanted()
+            finally:
+                self.room.demand.go(pictures=False)
+
+    async def _run(self) -> None:
+        waits, known = delays(0.5, UNKNOWN_CAP_S), False
+        running = self.running
+        while True:
+            if self.source.on_demand:
+                await self.room.demand.wait(lambda d: d.watched)
+            delivered, ended = await self._life()
+            running.started_at = None
+            if ended is None:  # nobody watches any more
+                running.error = running.hint = running.retry_at = None
+                continue
+            if delivered:
+                waits, known = delays(0.5, KNOWN_CAP_S), True
+            elif not known and ended.code == "eof":
+                waits = delays(0.5, KNOWN_CAP_S)
+            wait = next(waits)
+            running.error = ended.error or "the source has ended"
+            running.hint = ended.hint
+            running.retry_at = self.owner.clock() + timedelta(seconds=wait)
+            log.info("a pull ended", error=running.error, code=ended.code, again_in_s=round(wait, 1), **self._where)
+            await trio.sleep(wait)
+
+    async def _life(self) -> tuple[bool, Ended | None]:
+        """Whether media came, and how it ended; None: nobody wants it any more."""
+        running, known = self.running, Known()
+        running.known, running.started_at, running.retry_at = known, self.owner.clock(), None
+        try:
+            start = await self.owner.prepare(self.source)
+        except StreamHubError as exc:
+            return False, Ended(error=exc.message, code=exc.code, hint=exc.hint)
+        ended: Ended | None = None
+        async with trio.open_nursery() as nursery:
+
+            async def unwatched() -> None:
+                while True:
+                    await self.room.demand.wait(lambda d: not d.watched)
+                    with trio.move_on_after(UNKNOWN_CAP_S):
+                        await self.room.demand.wait(lambda d: d.watched)
+                        continue
+                    nursery.cancel_scope.cancel()
+
+            if self.source.on_demand:
+                nursery.start_soon(unwatched)
+            ended = await self.owner._relay(self.room, self.source.grant, known).run(start)
+            nursery.cancel_scope.cancel()
+        return known.opened is not None, ended
+
+    @property
+    def _where(self) -> dict[str, str]:
+        return _where(self.source.grant)
+
+
+def _where(grant: RelayGrant) -> dict[str, str]:
+    return {"app": grant.room.app, "room": grant.room.room, "ingress": grant.ingress_id}

@@ -1,0 +1,129 @@
+"""``python -m streamhub.relay``: one worker, ordered by ``wire/relay_control.py``; started by the server alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from types import FrameType
+from typing import Final
+
+import attrs
+
+from streamhub.relay.control import Outbox, read_orders
+from streamhub.relay.failures import Failure, failure_of
+from streamhub.relay.hub import Hub
+from streamhub.relay.logs import keep_libav_quiet
+from streamhub.relay.pictures import JpegSource
+from streamhub.relay.source import LibavSource
+from streamhub.wire.relay_control import BadRelayMessage, Detach, Ended, Start
+
+_NICE: Final = 5  # the server's own work, and LiveKit's, goes first
+_STATS_S: Final = 2.0
+_TIDY_S: Final = 1.5
+_WATCH_S: Final = 0.25
+_REDIRECTED = Failure(
+    "the camera sends its clients to another address, which is not followed",
+    "redirected",
+    "Enter the address it sends them to, if you trust it.",
+)
+
+
+@attrs.define(eq=False)
+class Worker:
+    """One source and its sinks; ends the process when either is over."""
+
+    start: Start
+    outbox: Outbox
+    hub: Hub = attrs.field(init=False)
+    source: LibavSource | JpegSource = attrs.field(init=False)
+    _ending: threading.Lock = attrs.field(factory=threading.Lock)
+
+    def __attrs_post_init__(self) -> None:
+        self.hub = Hub(self.start, self.outbox.send)
+        kind = JpegSource if self.start.kind == "jpeg" else LibavSource
+        self.source = kind(self.start, self.hub.describe, self.hub.take)
+
+    def begin(self) -> None:
+        threading.Thread(target=self._read, name="source", daemon=True).start()
+        threading.Thread(target=self._watch, name="watch", daemon=True).start()
+
+    def _read(self) -> None:
+        try:
+            self.source.run()
+        except Exception as exc:
+            self.end(failure_of(exc, opened=self.source.delivered))
+        else:
+            self.end(None)
+
+    def _watch(self) -> None:
+        """Stalls that libav does not see, and the statistics."""
+        due = time.monotonic() + _STATS_S
+        while True:
+            time.sleep(_WATCH_S)
+            now = time.monotonic()
+            patience = self.start.stall_s + (0 if self.source.delivered else self.start.probe_s) + 1
+            if now - self.source.alive > patience:
+                self.end(failure_of(TimeoutError(), opened=self.source.delivered))
+            if now >= due and self.source.delivered:
+                due = now + _STATS_S
+                self.outbox.send(self.hub.stats())
+
+    def end(self, failure: Failure | None, *, told: bool = False) -> None:
+        """Tidy up, say why, and end the process. ``told``: the server wants nothing more of it."""
+        if not self._ending.acquire(blocking=False):
+            time.sleep(60)  # another thread is at it, and ends this one with the process
+        self.hub.finish(complete=not told, within_s=_TIDY_S / 3 if told else _TIDY_S)
+        if told and isinstance(self.source, LibavSource):
+            self.source.leave(within_s=_TIDY_S / 3)
+        if failure is not None:
+            self.outbox.send(Ended(error=failure.error, code=failure.code, hint=failure.hint))
+        else:
+            self.outbox.send(Ended(code=None if told else "eof"))
+        self.outbox.close(within_s=_TIDY_S / 3 if told else _TIDY_S)
+        os._exit(0)
+
+    def redirected(self) -> None:
+        """From libav's log, just before it would connect elsewhere. Does not return."""
+        self.outbox.send(Ended(error=_REDIRECTED.error, code=_REDIRECTED.code, hint=_REDIRECTED.hint))
+        self.outbox.close(within_s=_TIDY_S)
+        os._exit(0)
+
+
+def main() -> None:
+    """Never returns: threads inside libav are not waited for."""
+    os.nice(_NICE)
+    # No proxy but the one of the order, whatever the environment says.
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY"):
+        os.environ.pop(name, None)
+    outbox = Outbox(sys.stdout.fileno(), broken=lambda: os._exit(1))
+    outbox.start()
+    orders = read_orders(sys.stdin.fileno())
+    try:
+        first = next(orders, None)
+        if not isinstance(first, Start):
+            raise BadRelayMessage("the first order is Start")
+        worker = Worker(first, outbox)
+        keep_libav_quiet(worker.redirected if first.kind == "rtsp" else None)
+
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            worker.end(None, told=True)
+
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the server's to act on
+        worker.begin()
+        for order in orders:
+            if isinstance(order, Detach):
+                worker.hub.detach(order)
+            elif not isinstance(order, Start):
+                worker.hub.attach(order)
+    except BadRelayMessage as exc:
+        sys.stderr.write(f"relay: {exc}\n")
+        os._exit(2)
+    worker.end(None, told=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""Pictures made into H.264 that every browser decodes: x264, constrained baseline, a key frame a second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any, Final
+
+import attrs
+import av
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import PictureType, VideoFrame
+
+from streamhub.relay.plan import EncodeSettings
+from streamhub.relay.units import MICRO, Unit
+
+KEY_EVERY: Final = 1_000_000  # µs
+_TICK = Fraction(1, 90_000)
+
+
+def scaled_size(width: int, height: int, most_height: int) -> tuple[int, int]:
+    """Even numbers, the same shape, at most so high; 0: as it is."""
+    if most_height and height > most_height:
+        width, height = round(width * most_height / height), most_height
+    return max(width & ~1, 2), max(height & ~1, 2)
+
+
+@attrs.define(eq=False)
+class VideoEncoder:
+    """Begins anew, with a key frame, when the pictures change size. Used by one thread."""
+
+    settings: EncodeSettings
+    fps: float
+    threads: int
+    _context: VideoCodecContext | None = None
+    _size: tuple[int, int] = (0, 0)
+    _key_at: int | None = None
+    _step: int = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._step = round(1_000_000 / (self.fps or 25))
+
+    def _open(self, size: tuple[int, int]) -> VideoCodecContext:
+        context: Any = av.CodecContext.create("libx264", "w")
+        context.width, context.height = size
+        context.pix_fmt = "yuv420p"
+        context.time_base = _TICK
+        context.framerate = Fraction(round(self.fps or 25), 1)
+        context.gop_size = 600  # ours are forced by the clock, not counted
+        context.max_b_frames = 0
+        context.thread_count = self.threads
+        rate = str(self.settings.bitrate)
+        context.options = {
+            "preset": "ultrafast",
+            "tune": "zerolatency",
+            "profile": "baseline",
+            "forced-idr": "1",
+            # As good as it has to be, within what the viewers' lines are taken to carry.
+            "crf": "23",
+            "maxrate": rate,
+            "bufsize": rate,
+        }
+        context.open()
+        self._context, self._size, self._key_at = context, size, None
+        return context  # type: ignore[no-any-return]
+
+    def encode(self, frame: VideoFrame, pts: int, at_ms: int, taken: float) -> Iterator[Unit]:
+        """What comes of one picture; ``pts`` in microseconds. Raises av.error.FFmpegError."""
+        size = scaled_size(frame.width, frame.height, self.settings.height)
+        context = self._context if self._context is not None and size == self._size else self._open(size)
+        ready = frame.reformat(width=size[0], height=size[1], format="yuv420p", interpolation="FAST_BILINEAR")
+        force = self._key_at is None or pts - self._key_at >= KEY_EVERY - self._step // 2
+        if force:
+            self._key_at = pts
+        # A decoded picture remembers its kind, and x264 would follow it.
+        ready.pict_type = PictureType.I if force else PictureType.NONE
+        ready.pts, ready.time_base = pts * 9 // 100, _TICK
+        for packet in context.encode(ready):
+            at = pts if packet.pts is None else int(packet.pts * 100 // 9)
+            yield Unit("video", "h264", bytes(packet), at, at, self._step, bool(packet.is_keyframe), at_ms, taken)
+
+
+def decoder_of(codec: str, threads: int) -> VideoCodecContext:
+    """Of Annex B streams, JPEGs and what else carries its parameters along. Raises ValueError (unknown codec)."""
+    context: Any = av.CodecContext.create(codec, "r")
+    context.thread_count = threads
+    context.thread_type = "SLICE"  # threads by frame would hold a picture back for each
+    return context  # type: ignore[no-any-return]
+
+
+def packet_for(unit: Unit) -> av.Packet[Any]:
+    """For a decoder."""
+    packet: av.Packet[Any] = av.Packet(unit.data)
+    packet.time_base = Fraction(MICRO)
+    packet.pts, packet.dts, packet.is_keyframe = unit.pts, unit.dts, unit.key
+    return packet
+
+
+def decode_alone(unit: Unit, extradata: bytes | None = None) -> list[VideoFrame]:
+    """A key frame by itself, at once, whatever the stream's reordering."""
+    context = decoder_of(unit.codec, 1)
+    if extradata:
+        context.extradata = extradata
+    return [*context.decode(packet_for(unit)), *context.decode(None)]

@@ -1,0 +1,84 @@
+"""The bounded queue in front of every sink: a slow one loses pictures up to the next key frame, never the source."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+import attrs
+
+from streamhub.relay.units import Unit
+
+
+@attrs.define(eq=False)
+class UnitQueue:
+    """Begins at a key frame if there are pictures; ``most_bytes`` and ``most_us`` of media at most wait in it."""
+
+    pictures: bool
+    most_bytes: int = 16 * 1024 * 1024
+    most_us: int = 4_000_000
+    dropped: int = 0
+    _units: deque[Unit] = attrs.field(factory=deque)
+    _bytes: int = 0
+    _wants_key: bool = attrs.field(init=False)
+    _closed: bool = False
+    _changed: threading.Condition = attrs.field(factory=threading.Condition)
+
+    def __attrs_post_init__(self) -> None:
+        self._wants_key = self.pictures
+
+    def put(self, unit: Unit) -> None:
+        """Never waits."""
+        with self._changed:
+            if self._closed:
+                return
+            if self._wants_key:
+                if unit.kind != "video" or not unit.key:
+                    return
+                self._wants_key = False
+            if self._units and (
+                self._bytes + len(unit.data) > self.most_bytes or unit.dts - self._units[0].dts > self.most_us
+            ):
+                self._clear(unit)
+                if self._wants_key:
+                    return
+            self._units.append(unit)
+            self._bytes += len(unit.data)
+            self._changed.notify()
+
+    def _clear(self, unit: Unit) -> None:
+        self.dropped += sum(one.kind == "video" for one in self._units)
+        self._units.clear()
+        self._bytes = 0
+        self._wants_key = self.pictures and not (unit.kind == "video" and unit.key)
+
+    def skip_to_key(self) -> None:
+        """Forget what waits, and go on at the next key frame."""
+        with self._changed:
+            self.dropped += sum(one.kind == "video" for one in self._units)
+            self._units.clear()
+            self._bytes = 0
+            self._wants_key = self.pictures
+
+    def get(self) -> Unit | None:
+        """The next unit, waited for; None once closed and empty."""
+        with self._changed:
+            while not self._units:
+                if self._closed:
+                    return None
+                self._changed.wait()
+            unit = self._units.popleft()
+            self._bytes -= len(unit.data)
+            return unit
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    def close(self, *, drain: bool) -> None:
+        """Nothing more comes; ``drain``: what waits is still given out."""
+        with self._changed:
+            self._closed = True
+            if not drain:
+                self._units.clear()
+            self._changed.notify_all()
