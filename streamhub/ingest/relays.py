@@ -257,11 +257,15 @@ class _Pulled:
 
     async def run(self) -> None:
         """Until cancelled."""
-        with self.room.hls.offered():
-            async with trio.open_nursery() as nursery:
-                for stream in self.room.hls.streams.values():
-                    nursery.start_soon(self._count_hls, stream)
-                await self._run()
+        self.room.wakeable = self.source.on_demand
+        try:
+            with self.room.hls.offered():
+                async with trio.open_nursery() as nursery:
+                    for stream in self.room.hls.streams.values():
+                        nursery.start_soon(self._count_hls, stream)
+                    await self._run()
+        finally:
+            self.room.wakeable = False
 
     async def _count_hls(self, stream: HlsStream) -> None:
         """Who watches by HLS watches."""
