@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,12 +26,15 @@ from streamhub.wire.hls import LiveWindow
 from streamhub.wire.relay_control import Container, Segment
 
 LEASE_S = 30.0
-SEGMENT_S = 2.0
+SEGMENT_S = 1.0
 # A window whose newest segment is older is not shown: nobody shall take it for live. Long enough for a camera that is
 # dialled again after a minute to find its players still there.
 STALE_S = 75.0
-# Numbers begin at the clock's seconds since then, and take longer than one each: they go on over restarts of ours.
+# Sequence numbers begin at so many a second since then, more than there are segments: they go on over restarts of ours.
+# Those of discontinuities, which are few, at one an hour: hls.js looks through an array of that length at each reload.
 _NUMBERS_FROM = datetime(2026, 1, 1, tzinfo=UTC)
+_NUMBERS_A_SECOND = 4
+_BREAKS_EVERY_S = 3600
 
 log = get_logger("hls")
 
@@ -127,7 +130,9 @@ class HlsStream:
         async with self._turn:
             try:
                 if self._folder is None:
-                    self.window.restart(int((self.clock() - _NUMBERS_FROM).total_seconds()))
+                    since_s = (self.clock() - _NUMBERS_FROM).total_seconds()
+                    breaks = max(int(since_s / _BREAKS_EVERY_S), self.files.breaks + 1)
+                    self.window.restart(int(since_s * _NUMBERS_A_SECOND), breaks)
                     self._folder = await self.files.make(secrets.token_hex(8))
                 self._prefix, self._anew, self._failure = secrets.token_hex(8), True, None
                 yield HlsStart(self._folder, self._prefix, self.container)
@@ -158,6 +163,7 @@ class HlsStream:
             return
         self._open |= {file.path.name: file for file in fresh}
         dropped = self.window.add(attrs.evolve(segment, first=segment.first or self._anew))
+        files.breaks = max(files.breaks, self.window.discontinuity)
         self._anew, self._fed_at = False, trio.current_time()
         self._move()
         await files.delete([self._open.pop(name) for name in dropped if name in self._open])
@@ -173,7 +179,7 @@ class HlsStream:
             return
         files, self._open = list(self._open.values()), {}
         folder, self._folder = self._folder, None
-        self.window.restart(0)
+        self.window.restart()
         self._fed_at, self._failure = -math.inf, None
         if folder is not None:
             await self.files.delete(files, folder)
@@ -203,10 +209,11 @@ class HlsStream:
 
 @attrs.define(eq=False)
 class RoomHls:
-    """The HLS of a room, in each container."""
+    """The HLS of a room, in each container. ``changed`` is called when it can be had, or not any more."""
 
     clock: WallClock
     files: HlsFiles | None = None
+    changed: Callable[[], None] = lambda: None
     streams: dict[Container, HlsStream] = attrs.field(init=False)
     _offers: int = 0
 
@@ -224,11 +231,16 @@ class RoomHls:
     @contextmanager
     def offered(self) -> Iterator[None]:
         """Say, for the time of the block, that segments can be had."""
-        self._offers += 1
+        self._offer(1)
         try:
             yield
         finally:
-            self._offers -= 1
+            self._offer(-1)
+
+    def _offer(self, by: int) -> None:
+        before, self._offers = self.is_offered, self._offers + by
+        if self.is_offered != before:
+            self.changed()
 
     def file(self, name: str) -> tuple[HlsStream, SegmentFile] | None:
         """The file of that name, and whose it is."""

@@ -51,12 +51,16 @@ class SegmentFile:
         self.path.unlink(missing_ok=True)
 
 
-@attrs.frozen
+@attrs.define
 class HlsFiles:
-    """Makes, opens and removes files below ``root``; ``run`` keeps that out of the loop."""
+    """Makes, opens and removes files below ``root``; ``run`` keeps that out of the loop.
+
+    ``breaks``: the highest Discontinuity Sequence Number that a list of these files has had.
+    """
 
     root: Path
     run: Runner = in_thread
+    breaks: int = 0
 
     async def make(self, name: str) -> Path:
         """A folder below the root, empty but for what is already there."""

@@ -75,6 +75,7 @@ class Room:
     _last_size: tuple[int, int] | None = None
 
     def __attrs_post_init__(self) -> None:
+        self.hls.changed = self._changed
         self.pumps = {
             "mjpeg": Pump(self.latest, format_part),
             "ws": Pump(self.latest, format_binary),

@@ -15,7 +15,9 @@ import attrs
 from streamhub.model.clock import iso_ms
 from streamhub.wire.relay_control import Container, Segment
 
+# So much is listed at least, in segments and in seconds: who reads slowly for a moment still finds the next one.
 LISTED = 6
+LISTED_S = 12.0
 MOST_BYTES = 128 * 1024 * 1024
 # RFC 8216 §6.2.2: what is listed may not get shorter than three target durations.
 LEAST_TARGETS = 3
@@ -54,6 +56,7 @@ class LiveWindow:
     sequence: int = 0
     discontinuity: int = 0
     size: int = LISTED
+    size_s: float = LISTED_S
     most_bytes: int = MOST_BYTES
     least_target_s: int = 1
     target_s: int = attrs.field(init=False)
@@ -86,13 +89,13 @@ class LiveWindow:
         kept = [*(one.segment for one in self.listed), *(one.segment for one in self._spare)]
         return {s.name for s in kept} | {s.init for s in kept if s.init}
 
-    def restart(self, least: int) -> None:
-        """Forget every segment. The numbers go on from ``least``, and are never below what they have been."""
+    def restart(self, sequence: int = 0, discontinuity: int = 0) -> None:
+        """Forget every segment. The numbers go on from these, and are never below what they have been."""
         self.listed.clear()
         self._spare.clear()
-        self.sequence = max(self.sequence, least)
+        self.sequence = max(self.sequence, sequence)
         # One more than the last that was told, or a client would take the new pictures for the old ones' successors.
-        self.discontinuity = max(self.discontinuity + self._begun, least)
+        self.discontinuity = max(self.discontinuity + self._begun, discontinuity)
         self.target_s, self._longest_s, self._begun = self.least_target_s, 0.0, False
 
     def playlist(self, query: str = "") -> str:
@@ -125,7 +128,7 @@ class LiveWindow:
         self._longest_s = max(self._longest_s, total_s)
         while len(self.listed) > self.size:
             total_s -= self.listed[0].segment.duration_s
-            if total_s < LEAST_TARGETS * self.target_s:
+            if total_s < max(self.size_s, LEAST_TARGETS * self.target_s):
                 break
             self._unlist()
         while self._spare and self._spare[0].until_s <= self._added_s:

@@ -109,11 +109,11 @@ def segments(came: list[Came], container: Container) -> list[Segment]:
     return found
 
 
-@given(st.lists(CAME, min_size=1, max_size=60), st.sampled_from(["fmp4", "ts"]), st.integers(1, 8))
+@given(st.lists(CAME, min_size=1, max_size=60), st.sampled_from(["fmp4", "ts"]), st.integers(1, 8), st.floats(0, 30))
 def test_live_playlists_when_read_one_after_the_other_then_they_keep_the_rules(
-    came: list[Came], container: Container, size: int
+    came: list[Came], container: Container, size: int, size_s: float
 ) -> None:
-    window = LiveWindow(container, sequence=100, discontinuity=100, size=size)
+    window = LiveWindow(container, sequence=100, discontinuity=100, size=size, size_s=size_s)
     known: dict[str, Read] = {}
     files: set[str] = set()
     # Of each segment that left the list: how much media must still come before its file may go.
@@ -148,7 +148,8 @@ def test_live_playlists_when_read_one_after_the_other_then_they_keep_the_rules(
             assert now.segments[-1].discontinuity == last.segments[-1].discontinuity + given_segment.first
             # §6.2.2: nothing goes if less than three target durations would stay.
             if gone:
-                assert now.duration >= 3 * now.target - 1e-6
+                assert now.duration >= max(size_s, 3 * now.target) - 1e-6
+                assert len(now.segments) >= size
             owed |= {s.uri: s.duration + longest[s.uri] for s in gone}
         # §6.2.2: a removed segment stays available for its duration and that of the longest list it was in.
         assert {uri for uri, left in owed.items() if left > 1e-6} <= files
@@ -173,7 +174,7 @@ def test_live_playlist_when_it_starts_again_then_no_number_goes_back(
 ) -> None:
     window, last = LiveWindow("fmp4"), None
     for came, at in zip(starts, [*clock, *[0] * len(starts)], strict=False):
-        window.restart(at)
+        window.restart(at, at)
         for one in segments(came, "fmp4"):
             window.add(one)
             now = read(window.playlist())

@@ -67,7 +67,7 @@ def test_playlist_when_given_a_query_then_every_uri_has_it() -> None:
 
 
 def test_add_when_the_list_is_full_then_files_stay_for_who_read_the_last_list() -> None:
-    window = LiveWindow("fmp4", size=3)
+    window = LiveWindow("fmp4", size=3, size_s=6.0)
     dropped = [window.add(segment(n, init=f"a_init_{n // 5}.mp4")) for n in range(12)]
     assert [one.segment.number for one in window.listed] == [9, 10, 11]
     # A segment of 2 s that was in lists of up to 8 s: ten more seconds.
@@ -89,10 +89,10 @@ def test_add_when_the_disk_has_no_more_room_then_the_oldest_go_but_for_the_newes
 def test_restart_when_the_clock_went_back_then_the_numbers_still_go_on() -> None:
     window = LiveWindow("fmp4", sequence=1000, discontinuity=1000)
     window.add(segment(0))
-    window.restart(900)
+    window.restart(900, 900)
     assert window.names() == set()
     window.add(segment(1))
     assert (window.listed[0].sequence, window.listed[0].discontinuity) == (1001, 1001)
-    window.restart(2000)
+    window.restart(2000, 2000)
     window.add(segment(2))
     assert (window.listed[0].sequence, window.listed[0].discontinuity) == (2000, 2000)

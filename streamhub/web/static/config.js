@@ -30,6 +30,11 @@ export function mjpegUrl(config) {
   return withToken(url, config);
 }
 
+export function hlsUrl(config) {
+  const path = [config.app, config.room].map(encodeURIComponent).join('/');
+  return withToken(new URL(`/hls/${path}/index.m3u8`, config.origin), config);
+}
+
 function withToken(url, config) {
   if (config.token) url.searchParams.set('token', config.token);
   return url.href;
