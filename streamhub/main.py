@@ -82,6 +82,7 @@ class Running:
     lan: str | None
     demo: RoomKey | None
     livekit: LiveKit
+    rtmp: tuple[Address, ...]
     admin_token: str | None = attrs.field(repr=False)
 
 
@@ -158,6 +159,7 @@ async def serve(
             tls,
         )
         relaying = Relaying.over(services.relays, hub, services.whip.client, f"http://{hook_address}")
+        services.watch.figures = relaying.activity
         internal = create_hook_app(services.watch, relaying.whip)
         hook = Front(wrap_app(internal, 0, "asgi"), hypercorn_config(), no_doors, peers)
         async with open_rtmp(settings, lan=options.lan) as (rtmp, rtmp_addresses), trio.open_nursery() as root:
@@ -177,7 +179,9 @@ async def serve(
             root.start_soon(GiveBack(lambda: front.connections, trim).run)
             tell_commands(base.http)
             known = None if _public_base(settings) is None and all(a.path for a in addresses) else base
-            task_status.started(Running(addresses, known, settings.data_dir, lan, demo, livekit, prepared.admin_token))
+            task_status.started(
+                Running(addresses, known, settings.data_dir, lan, demo, livekit, rtmp_addresses, prepared.admin_token)
+            )
             if demo is not None:
                 root.start_soon(run_demo, services, addresses, tls is not None)
             await stop.wait()

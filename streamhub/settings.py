@@ -230,7 +230,7 @@ class Settings:
     ingress: str = _setting(
         "builtin",
         _choice("builtin", "livekit"),
-        "Who takes new ingresses in: StreamHub itself (WHIP), or LiveKit's service (RTMP, WHIP, URL).",
+        "Who takes new ingresses in: StreamHub itself, or LiveKit's service (RTMP, WHIP, URL; RTSP stays ours).",
     )
     egress: str = _setting("builtin", _choice("builtin", "livekit"), "Who makes HLS.")
     log_level: str = _setting("info", _choice("debug", "info", "warning", "error"), "Least severe log line shown.")

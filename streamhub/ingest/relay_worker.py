@@ -56,11 +56,13 @@ class Worker:
     process: trio.Process
     media_fd: int
     _media: trio.lowlevel.FdStream | None
+    _ordering: trio.Lock = attrs.field(factory=trio.Lock)
 
     async def order(self, order: Order) -> None:
         assert self.process.stdin is not None
-        with suppress(*_GONE):
-            await self.process.stdin.send_all(format_order(order))
+        async with self._ordering:  # several sinks may end at once
+            with suppress(*_GONE):
+                await self.process.stdin.send_all(format_order(order))
 
     async def send_media(self, data: bytes) -> None:
         assert self._media is not None

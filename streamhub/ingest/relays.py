@@ -125,7 +125,6 @@ class Relays:
                 running.scope = nursery.cancel_scope
                 pushed = _Pushed(running, room, partial(self._relay, room, grant, running.known))
                 running.started_at = self.clock()
-                log.info("publishing", **_where(grant))
                 nursery.start_soon(self._host, room, running, pushed.run)
                 try:
                     yield pushed.send
@@ -134,7 +133,6 @@ class Relays:
                 nursery.cancel_scope.cancel()
         finally:
             self._release(running)
-            log.info("publisher gone", reason=running.reason or "closed", **_where(grant))
         if failure is not None:
             raise failure
         if running.reason is not None:

@@ -22,6 +22,7 @@ from streamhub.wire.rtmp.errors import RtmpError
 
 OPENING_S = 10.0  # from the connection to the publish command, TLS included
 MOST_FROM_ONE_ADDRESS = 64
+_TLS_HANDSHAKE = b"\x16"  # the first byte of TLS; RTMP's is 3
 
 log = get_logger("rtmp")
 
@@ -38,8 +39,7 @@ class RtmpServer:
     _crowds: WindowLimiter = attrs.field(factory=lambda: WindowLimiter(1))  # one line a minute about an address
     _counts: Counter[str] = attrs.field(factory=Counter)
     _open: dict[trio.SocketStream, trio.CancelScope] = attrs.field(factory=dict)
-    _accepting: set[trio.CancelScope] = attrs.field(factory=set)
-    _stopping: bool = False
+    _accepting: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     _left: trio.Event = attrs.field(factory=trio.Event)
 
     def __attrs_post_init__(self) -> None:
@@ -57,33 +57,25 @@ class RtmpServer:
         *,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Accept and serve; returns after ``stop`` once every connection has ended. With ``tls`` it is RTMPS.
-
-        May run more than once at a time: for RTMP and for RTMPS.
-        """
+        """Accept and serve; returns after ``stop`` once every connection has ended. With ``tls`` it is RTMPS too."""
 
         async def serve_one(stream: trio.SocketStream) -> None:
             await self._connection(stream, tls)
 
-        accepting = trio.CancelScope()
-        self._accepting.add(accepting)
         async with trio.open_nursery() as connections:
             try:
-                with accepting:
+                with self._accepting:
                     async with trio.open_nursery() as nursery:
                         for listener in listeners:
                             nursery.start_soon(accept_each, listener, serve_one, connections, log)
                         task_status.started()
             finally:
-                self._accepting.discard(accepting)
                 for listener in listeners:
                     listener.socket.close()  # also when cancelled, where an await would leave the others open
 
     async def stop(self, grace_s: float) -> None:
         """Tell every encoder that the server stops, and return when none is left, after about ``grace_s`` at most."""
-        self._stopping = True
-        for accepting in self._accepting:
-            accepting.cancel()
+        self._accepting.cancel()
         for scope in self._open.values():
             scope.cancel()
         with trio.move_on_after(grace_s):
@@ -104,7 +96,7 @@ class RtmpServer:
         scope = trio.CancelScope()
         self._open[raw] = scope
         try:
-            if self._stopping or self._crowded(address):
+            if self._accepting.cancel_called or self._crowded(address):
                 return
             tune(raw.socket)
             await self._serve(raw, tls, address, scope)
@@ -131,23 +123,31 @@ class RtmpServer:
     async def _serve(
         self, raw: trio.SocketStream, tls: ssl.SSLContext | None, address: str, scope: trio.CancelScope
     ) -> None:
-        stream: _Stream = raw
         deadline = trio.current_time() + OPENING_S
-        if tls is not None and raw.socket.family != socket.AF_UNIX:
-            stream = trio.SSLStream(raw, tls, server_side=True, https_compatible=True)
-            with trio.fail_at(deadline):
-                await stream.do_handshake()
-        connection = RtmpConnection(stream)
+        connection = None
         with scope:
+            with trio.fail_at(deadline):
+                connection = RtmpConnection(raw if tls is None else await _maybe_tls(raw, tls))
             try:
                 await self._publisher.publish(connection, address, deadline)
             except RtmpError as exc:
                 log.info("not understood", ip=address, error=str(exc))
             except Silent:
                 log.info("silent before publishing", ip=address)
+        if connection is None:
+            return
         if scope.cancelled_caught:
             connection.session.refuse("the server is stopping: connect again in a moment")
         await connection.hang_up()
+
+
+async def _maybe_tls(raw: trio.SocketStream, tls: ssl.SSLContext) -> _Stream:
+    """The connection, under TLS if that is what its client begins with: many cameras and drones know none."""
+    if await raw.socket.recv(1, socket.MSG_PEEK) != _TLS_HANDSHAKE:
+        return raw
+    stream = trio.SSLStream(raw, tls, server_side=True, https_compatible=True)
+    await stream.do_handshake()
+    return stream
 
 
 def _address(stream: trio.SocketStream) -> str:

@@ -16,6 +16,8 @@ _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\]|[^\s:@\[\]/?#]+)(?::(
 _HOST = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?", re.ASCII)
 # Some cameras take user and password in the path or query: /user=admin_password=x_channel=1_stream=0.sdp
 _SECRET_IN_PATH = re.compile(r"(?i)(pass\w*?|pwd|psw|token|key|auth)=[^&/?]*?(?=$|[&/?]|_channel|_stream)")
+# Others give each stream an address that nobody can guess: /fD6ouM72bWoFijxK
+_RANDOM_IN_PATH = re.compile(r"(?<=/)(?=[^/]*\d)(?=[^/]*[a-z])(?=[^/]*[A-Z])[A-Za-z0-9]{14,}(?=/|$)")
 _HARMLESS = re.compile(r"\d{1,2}")  # a channel, the number of a stream
 _SAFE_IN_PATH = "/?%:@!$&'()*+,;=~[]"
 
@@ -38,8 +40,9 @@ class SourceUrl:
 
     @property
     def shown(self) -> str:
-        """The URL as it may be shown: no credentials, and no values of the query but numbers of two digits."""
+        """The URL as it may be shown: no credentials, no values of the query but numbers of two digits."""
         path, mark, query = _SECRET_IN_PATH.sub(rf"\1={HIDDEN}", self.tail).partition("?")
+        path = _RANDOM_IN_PATH.sub(HIDDEN, path)
         pairs = (pair.partition("=") for pair in query.split("&"))
         masked = "&".join(f"{k}={v if _HARMLESS.fullmatch(v) else HIDDEN}" if eq else HIDDEN for k, eq, v in pairs)
         at = f"{HIDDEN}@" if self.user is not None else ""

@@ -111,13 +111,7 @@ class OutboundRules:
 
     async def pin(self, host: str) -> tuple[str, ...]:
         """The addresses of ``host`` that may be opened, best first. Raises OutboundDenied if none may, HostUnknown."""
-        try:
-            with trio.fail_after(RESOLVE_S):
-                found = await self.resolve(host)
-        except trio.TooSlowError:
-            raise HostUnknown(f"the name '{host}' could not be resolved within {RESOLVE_S:g} s") from None
-        except (OSError, ValueError):  # also a name that no encoding takes
-            found = ()
+        found = [host] if _is_address(host) else await self._resolved(host)
         if not found:
             raise HostUnknown(f"the name '{host}' has no address")
         refused = {address: self.refusal(address) for address in found}
@@ -127,6 +121,15 @@ class OutboundRules:
             shown = address if address == host else f"'{host}' is {address}, and that"
             raise OutboundDenied(f"{shown} is {why}: {SETTING} does not allow it")
         return allowed
+
+    async def _resolved(self, host: str) -> Sequence[str]:
+        try:
+            with trio.fail_after(RESOLVE_S):
+                return await self.resolve(host)
+        except trio.TooSlowError:
+            raise HostUnknown(f"the name '{host}' could not be resolved within {RESOLVE_S:g} s") from None
+        except (OSError, ValueError):  # also a name that no encoding takes
+            return ()
 
     def refusal(self, address: str) -> str | None:
         """What kind of address this is that may not be opened; None if it may."""
@@ -144,6 +147,14 @@ class OutboundRules:
 
     def _allows(self, address: Address) -> bool:
         return any(address in net for net in self.allow)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _special(address: Address) -> str | None:

@@ -9,6 +9,7 @@ import threading
 import time
 from types import FrameType
 from typing import Final
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -16,19 +17,15 @@ from streamhub.relay.control import Outbox, read_orders
 from streamhub.relay.failures import Failure, failure_of
 from streamhub.relay.hub import Hub
 from streamhub.relay.logs import keep_libav_quiet
+from streamhub.relay.peers import strangers
 from streamhub.relay.pictures import JpegSource
-from streamhub.relay.source import LibavSource
+from streamhub.relay.source import REDIRECTED, LibavSource
 from streamhub.wire.relay_control import BadRelayMessage, Detach, Ended, Start
 
 _NICE: Final = 5  # the server's own work, and LiveKit's, goes first
 _STATS_S: Final = 2.0
 _TIDY_S: Final = 1.5
-_WATCH_S: Final = 0.25
-_REDIRECTED = Failure(
-    "the camera sends its clients to another address, which is not followed",
-    "redirected",
-    "Enter the address it sends them to, if you trust it.",
-)
+_WATCH_S: Final = 0.2
 
 
 @attrs.define(eq=False)
@@ -39,10 +36,13 @@ class Worker:
     outbox: Outbox
     hub: Hub = attrs.field(init=False)
     source: LibavSource | JpegSource = attrs.field(init=False)
+    _host: str = ""  # whom alone an RTSP source may be connected to
     _ending: threading.Lock = attrs.field(factory=threading.Lock)
 
     def __attrs_post_init__(self) -> None:
         self.hub = Hub(self.start, self.outbox.send)
+        if self.start.kind == "rtsp":
+            self._host = urlsplit(self.start.url or "").hostname or ""
         kind = JpegSource if self.start.kind == "jpeg" else LibavSource
         self.source = kind(self.start, self.hub.describe, self.hub.take)
 
@@ -67,6 +67,8 @@ class Worker:
             patience = self.start.stall_s + (0 if self.source.delivered else self.start.probe_s) + 1
             if now - self.source.alive > patience:
                 self.end(failure_of(TimeoutError(), opened=self.source.delivered))
+            if self._host and not self.source.delivered and strangers(self._host):
+                self.end(REDIRECTED)
             if now >= due and self.source.delivered:
                 due = now + _STATS_S
                 self.outbox.send(self.hub.stats())
@@ -85,12 +87,6 @@ class Worker:
         self.outbox.close(within_s=_TIDY_S / 3 if told else _TIDY_S)
         os._exit(0)
 
-    def redirected(self) -> None:
-        """From libav's log, just before it would connect elsewhere. Does not return."""
-        self.outbox.send(Ended(error=_REDIRECTED.error, code=_REDIRECTED.code, hint=_REDIRECTED.hint))
-        self.outbox.close(within_s=_TIDY_S)
-        os._exit(0)
-
 
 def main() -> None:
     """Never returns: threads inside libav are not waited for."""
@@ -106,7 +102,7 @@ def main() -> None:
         if not isinstance(first, Start):
             raise BadRelayMessage("the first order is Start")
         worker = Worker(first, outbox)
-        keep_libav_quiet(worker.redirected if first.kind == "rtsp" else None)
+        keep_libav_quiet()
 
         def stop(_number: int, _frame: FrameType | None) -> None:
             worker.end(None, told=True)

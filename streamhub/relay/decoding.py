@@ -43,6 +43,7 @@ class Decoding:
     _pictures: tuple[JpegSink, ...] = ()
     _wanted: frozenset[EncodeSettings] = frozenset()
     _stamps: dict[int, Unit] = attrs.field(factory=dict)
+    _shown: int = -1
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="decoding", daemon=True).start()
@@ -101,9 +102,12 @@ class Decoding:
             self._show(frame, attrs.evolve(unit, taken=time.monotonic()), key=True)
 
     def _show(self, frame: VideoFrame, unit: Unit, *, key: bool) -> None:
+        if unit.pts <= self._shown:
+            return  # shown by itself before
         if time.monotonic() - unit.taken > _LATE_S:
             self.late += 1
             return
+        self._shown = unit.pts
         for settings in self._wanted:
             encoder = self._encoders.get(settings)
             if encoder is None:

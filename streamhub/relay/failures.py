@@ -65,6 +65,12 @@ def failure_of(exc: BaseException, *, opened: bool) -> Failure:
     """What an exception of libav or the system means. ``opened``: the source had been delivering."""
     if isinstance(exc, Failure):
         return exc
+    if "not on whitelist" in str(exc):  # libav has no error of its own for it, but adds its last words
+        return Failure(
+            "the source leads to an address of another kind, which is not followed",
+            "forbidden_protocol",
+            "Enter the address of the stream itself.",
+        )
     for name, code, error, hint in _HTTP:
         kind = getattr(av.error, name, None)
         if kind is not None and isinstance(exc, kind):
@@ -87,8 +93,6 @@ def failure_of(exc: BaseException, *, opened: bool) -> Failure:
         )
     if isinstance(exc, EOFError):
         return Failure("the source ended before anything came", "no_media", "Check that it sends something.")
-    if isinstance(exc, av.error.ProtocolNotFoundError):
-        return Failure("the source leads to an address of another kind, which is not followed", "forbidden_protocol")
     if isinstance(exc, OSError):
         return Failure(f"the source failed: {exc.strerror or type(exc).__name__}", "io_error", "It is tried again.")
     unexpected(exc)

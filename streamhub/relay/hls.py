@@ -13,7 +13,7 @@ import av
 from streamhub.relay.audio import BIT_RATES, RATE, AudioFormat, AudioTranscoder
 from streamhub.relay.nal import sequence_sets
 from streamhub.relay.plan import Way
-from streamhub.relay.segment import Sample, mux_fmp4, mux_ts
+from streamhub.relay.segment import Sample, Template, mux_fmp4, mux_ts
 from streamhub.relay.shapes import Shape, shape_of
 from streamhub.relay.units import Unit
 from streamhub.wire.relay_control import AttachHls, Segment
@@ -25,7 +25,7 @@ _EARLY = 50_000  # µs: key frames of a camera come a little before and after th
 class _Sound:
     """The sound of the segments: copied, or made into AAC."""
 
-    template: Any
+    template: Template
     transcoder: AudioTranscoder | None
 
     @classmethod
@@ -33,12 +33,12 @@ class _Sound:
         if way == "none" or audio is None:
             return None
         if way == "copy":
-            return cls(source, None)
+            return cls(Template(source, audio.extradata), None)
         # A muxer that writes nothing: its stream is the encoder, and the template of every segment's.
         holder = av.open(io.BytesIO(), "w", format="mp4", options={"movflags": "empty_moov"})
         stream = holder.add_stream("aac", rate=RATE, layout="stereo", bit_rate=BIT_RATES["aac"])
         holder.start_encoding()
-        return cls(stream, AudioTranscoder(audio, stream.codec_context, "aac"))
+        return cls(Template(stream), AudioTranscoder(audio, stream.codec_context, "aac"))
 
     def samples(self, unit: Unit, track: int) -> list[Sample]:
         if self.transcoder is None:
@@ -67,6 +67,7 @@ class Segmenter:
     _audio: list[Sample] = attrs.field(factory=list)
     _began: Unit | None = None
     _first: bool = True
+    _last_dts: int = -1
     _counters: dict[int, int] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
@@ -75,6 +76,9 @@ class Segmenter:
     def add(self, unit: Unit) -> None:
         """Raises OSError when the folder cannot be written, av.error.FFmpegError."""
         if unit.kind == "video":
+            if unit.dts <= self._last_dts:
+                return  # encoded anew: from here on copied pictures were written already
+            self._last_dts = unit.dts
             if unit.key:
                 self._key_frame(unit)
             if self._began is not None:
@@ -124,9 +128,9 @@ class Segmenter:
         self._write(began, sorted(samples + audio, key=lambda s: s.dts), (following.pts - began.pts) / 1e6)
 
     def _write(self, began: Unit, samples: list[Sample], duration_s: float) -> None:
-        templates = [
-            part for part in (self._shape and self._shape.stream, self._sound and self._sound.template) if part
-        ]
+        templates = [Template(self._shape.stream)] if self._shape is not None else []
+        if self._sound is not None:
+            templates.append(self._sound.template)
         if self.order.container == "fmp4":
             init, media = mux_fmp4(templates, samples, self._number)
             if init != self._init:

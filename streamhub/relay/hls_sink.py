@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 import attrs
+import av
 
 from streamhub.relay.failures import failure_of
 from streamhub.relay.hls import Segmenter
@@ -52,7 +53,7 @@ class HlsSink:
         except Exception as exc:
             self.queue.close(drain=False)
             failure = failure_of(exc, opened=True)
-            if isinstance(exc, OSError) and failure.code == "io_error":
+            if isinstance(exc, OSError) and not isinstance(exc, av.error.FFmpegError) and failure.code == "io_error":
                 hint = "Check the data folder's disk and permissions."
                 self.tell(SinkEnded(id=self.order.id, error=str(exc.strerror), code="write_failed", hint=hint))
             else:

@@ -18,7 +18,7 @@ from streamhub.relay.failures import failure_of, unexpected
 from streamhub.relay.hls import Segmenter
 from streamhub.relay.hls_sink import HlsSink
 from streamhub.relay.jpeg import JpegSink
-from streamhub.relay.plan import EncodeSettings, Limits, Plan, plan_hls, plan_jpeg, plan_whip
+from streamhub.relay.plan import EncodeSettings, Limits, Plan, is_long_gop, plan_hls, plan_jpeg, plan_whip
 from streamhub.relay.stats import Meter, hints_for
 from streamhub.relay.units import Unit
 from streamhub.relay.whip import WhipSink
@@ -57,6 +57,7 @@ class Hub:
     _waiting: dict[str, Attach] = attrs.field(factory=dict)
     _decoding: Decoding | None = None
     _dropped: int = 0
+    _long_gop: bool = False
     _bitrate: int = AttachWhip(id="", url="", bearer="").bitrate
     _lock: threading.RLock = attrs.field(factory=threading.RLock)
 
@@ -93,12 +94,10 @@ class Hub:
     def take(self, unit: Unit) -> None:
         """Never waits."""
         with self._lock:
-            known = self.meter.gop_s
             self.meter.count(unit)
-            if unit.kind == "video" and self.start.gop_s:
-                gop = self.meter.gop_at(unit.pts)
-                if gop is not None and gop > self.start.gop_s * 1.1 and (known or 0) <= self.start.gop_s * 1.1:
-                    self._replan()
+            if not self._long_gop and is_long_gop(self.meter.gop_now, self.limits):
+                self._long_gop = True  # stays so: no going to and fro with every group of pictures
+                self._replan()
             for sink in self._sinks.values():
                 if isinstance(sink, JpegSink):
                     if unit.kind == "video" and self._plans[sink.order.id].video == "copy" and sink.wants(unit.pts):
@@ -147,9 +146,9 @@ class Hub:
             self._decode_as_needed()
 
     def _plan(self, order: Attach) -> Plan:
-        gop = self.meter.gop_s
-        if gop is None and self.meter.last_key is not None:
-            gop = self.meter.gop_at(self.meter.last_key.pts)
+        gop = self.meter.gop_now
+        if self._long_gop:
+            gop = max(gop or 0.0, self.start.gop_s * 2)
         tracks = self._measured()
         if isinstance(order, AttachWhip):
             self._bitrate = order.bitrate

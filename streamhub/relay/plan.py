@@ -93,10 +93,13 @@ def _encode(track: Track, limits: Limits, bitrate: int, why: str, audio: Way) ->
     return Plan(video="encode", audio=audio, why=why, encode=_settings(track, limits, bitrate))
 
 
+def is_long_gop(gop_s: float | None, limits: Limits) -> bool:
+    """A tenth is let pass: cameras are not exact."""
+    return bool(limits.gop_s) and gop_s is not None and gop_s > limits.gop_s * 1.1
+
+
 def _long_gop(gop_s: float | None, limits: Limits) -> str | None:
-    if limits.gop_s and gop_s is not None and gop_s > limits.gop_s * 1.1:
-        return f"key frames come every {gop_s:.0f} s and at most {limits.gop_s:g} s is wanted"
-    return None
+    return f"key frames come less often than every {limits.gop_s:g} s" if is_long_gop(gop_s, limits) else None
 
 
 NOTHING = Refusal("the source has neither pictures nor sound", "no_media", "Check what the source sends.")

@@ -20,6 +20,7 @@ class UnitQueue:
     dropped: int = 0
     _units: deque[Unit] = attrs.field(factory=deque)
     _bytes: int = 0
+    _begun: bool = False
     _wants_key: bool = attrs.field(init=False)
     _closed: bool = False
     _changed: threading.Condition = attrs.field(factory=threading.Condition)
@@ -34,31 +35,32 @@ class UnitQueue:
                 return
             if self._wants_key:
                 if unit.kind != "video" or not unit.key:
+                    self.dropped += self._begun and unit.kind == "video"
                     return
                 self._wants_key = False
+            self._begun = True
             if self._units and (
                 self._bytes + len(unit.data) > self.most_bytes or unit.dts - self._units[0].dts > self.most_us
             ):
-                self._clear(unit)
-                if self._wants_key:
+                self._clear()
+                if self.pictures and not (unit.kind == "video" and unit.key):
+                    self.dropped += unit.kind == "video"
                     return
+                self._wants_key = False
             self._units.append(unit)
             self._bytes += len(unit.data)
             self._changed.notify()
 
-    def _clear(self, unit: Unit) -> None:
+    def _clear(self) -> None:
         self.dropped += sum(one.kind == "video" for one in self._units)
         self._units.clear()
         self._bytes = 0
-        self._wants_key = self.pictures and not (unit.kind == "video" and unit.key)
+        self._wants_key = self.pictures
 
     def skip_to_key(self) -> None:
         """Forget what waits, and go on at the next key frame."""
         with self._changed:
-            self.dropped += sum(one.kind == "video" for one in self._units)
-            self._units.clear()
-            self._bytes = 0
-            self._wants_key = self.pictures
+            self._clear()
 
     def get(self) -> Unit | None:
         """The next unit, waited for; None once closed and empty."""

@@ -29,13 +29,21 @@ class Sample:
     key: bool
 
 
-def mux_fmp4(templates: Iterable[Any], samples: Iterable[Sample], number: int) -> tuple[bytes, bytes]:
+@attrs.frozen
+class Template:
+    """A stream to take the codec's parameters from; ``extradata`` for one whose own container has none."""
+
+    stream: Any
+    extradata: bytes | None = None
+
+
+def mux_fmp4(templates: Iterable[Template], samples: Iterable[Sample], number: int) -> tuple[bytes, bytes]:
     """Initialisation and media of a fragment whose decode times are the samples' own (ISO/IEC 14496-12)."""
     whole = _mux(
         "mp4",
         {
             # One moof for all samples; its tfdt says the absolute time although the muxer is new.
-            "movflags": "+empty_moov+default_base_moof+frag_custom+frag_discont+delay_moov+skip_trailer",
+            "movflags": "+empty_moov+default_base_moof+frag_custom+frag_discont+skip_trailer",
             "use_editlist": "0",
             "fragment_index": str(number + 1),
             "video_track_timescale": "90000",
@@ -49,7 +57,7 @@ def mux_fmp4(templates: Iterable[Any], samples: Iterable[Sample], number: int) -
     return whole[:cut], whole[cut:]
 
 
-def mux_ts(templates: Iterable[Any], samples: Iterable[Sample], counters: dict[int, int]) -> bytes:
+def mux_ts(templates: Iterable[Template], samples: Iterable[Sample], counters: dict[int, int]) -> bytes:
     """A segment with its own PAT and PMT; ``counters`` holds the continuity counters from one to the next."""
     data = bytearray(_mux("mpegts", {"mpegts_copyts": "1", "avoid_negative_ts": "disabled"}, templates, samples))
     for at in range(0, len(data), _TS_PACKET):
@@ -62,15 +70,19 @@ def mux_ts(templates: Iterable[Any], samples: Iterable[Sample], counters: dict[i
     return bytes(data)
 
 
-def _mux(kind: str, options: dict[str, str], templates: Iterable[Any], samples: Iterable[Sample]) -> bytes:
+def _mux(kind: str, options: dict[str, str], templates: Iterable[Template], samples: Iterable[Sample]) -> bytes:
     file = io.BytesIO()
     with av.open(file, "w", format=kind, options=options) as out:
         streams = []
         for template in templates:
-            stream = out.add_stream_from_template(template, opaque=True)
-            if template.type == "video":
+            stream = out.add_stream_from_template(template.stream, opaque=True)
+            if template.extradata and not stream.codec_context.extradata:
+                stream.codec_context.extradata = template.extradata
+            if template.stream.type == "audio":
+                stream.codec_context.bit_rate = 0  # a source's is measured again and again; headers must not change
+            if template.stream.type == "video":
                 stream.time_base = Fraction(1, 90_000)
-                if template.codec_context.codec.canonical_name == "hevc":
+                if template.stream.codec_context.codec.canonical_name == "hevc":
                     stream.codec_context.codec_tag = "hvc1"  # what Apple's players ask for
             streams.append(stream)
         for one in samples:

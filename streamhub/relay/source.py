@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import attrs
 import av
@@ -14,11 +15,13 @@ from av.audio.stream import AudioStream
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
+from streamhub.relay.adts import config_of, config_of_frame, is_adts, strip_adts
 from streamhub.relay.annexb import AnnexB
 from streamhub.relay.audio import AudioFormat
 from streamhub.relay.failures import Failure
 from streamhub.relay.nal import sequence_sets
 from streamhub.relay.options import opening_of
+from streamhub.relay.peers import strangers
 from streamhub.relay.shapes import audio_track, rate_of, shape_of
 from streamhub.relay.timeline import Timeline, WallClock
 from streamhub.relay.units import Unit
@@ -30,6 +33,11 @@ _UNTIMED = frozenset({"mpjpeg", "mjpeg", "jpeg_pipe", "h264", "hevc"})
 _MOST_VARIANT = 1920 * 1080  # of an HLS playlist with several
 _BEHIND_S: Final = 5.0
 _KEY_WAIT_S: Final = 15.0
+REDIRECTED: Final = Failure(
+    "the camera sends its clients to another address, which is not followed",
+    "redirected",
+    "Enter the address it sends them to, if you trust it.",
+)
 
 
 @attrs.define(eq=False)
@@ -66,6 +74,8 @@ class LibavSource:
     _video: VideoStream | None = None
     _audio: AudioStream | None = None
     _annexb: AnnexB | None = None
+    _adts: bool = False
+    _config: bytes | None = None  # of AAC whose container has none
     _codec: str = ""
     _track: Track | None = None
     _known: Any = None  # what a change of the picture is seen by
@@ -80,6 +90,8 @@ class LibavSource:
         self._container = container = av.open(
             file, format=opening.format, options=opening.options, timeout=opening.timeout_s, buffer_size=65_536
         )
+        if self.start.kind == "rtsp" and strangers(urlsplit(self.start.url or "").hostname or ""):
+            raise REDIRECTED
         self._choose(container)
         self._untimed = container.format.name in _UNTIMED
         if self.start.kind == "http" and not self._untimed:
@@ -119,6 +131,9 @@ class LibavSource:
             raise Failure("the source has neither pictures nor sound", "no_media", "Check what it sends.")
         if self._audio is not None and not self._audio.codec_context.sample_rate:
             self._audio = None  # announced, and never sent
+        if self._audio is not None:
+            context = self._audio.codec_context
+            self._adts = context.codec.canonical_name == "aac" and not context.extradata
         if self._video is None:
             self._describe(None)
             return
@@ -137,6 +152,9 @@ class LibavSource:
         duration = float(length or 0) if is_video else self._samples_last(packet) or float(length or 0)
         # Last, since a filter leaves the packet empty.
         data = self._annexb.convert(packet) if is_video and self._annexb is not None else bytes(packet)
+        if not is_video and self._adts and is_adts(data):
+            self._config = self._config or config_of_frame(data)
+            data = strip_adts(data)
         if not data:
             return
         if self._untimed:
@@ -215,10 +233,11 @@ class LibavSource:
         sound = None
         if self._audio is not None and audio is not None:
             context = self._audio.codec_context
-            sound = AudioFormat(
-                context.codec.canonical_name, context.extradata, context.sample_rate, context.channels or 1
-            )
-        extradata = None
+            if self._adts and self._config is None:
+                self._config = config_of(context.sample_rate, context.channels or 2)
+            extradata = self._config if self._adts else context.extradata
+            sound = AudioFormat(context.codec.canonical_name, extradata, context.sample_rate, context.channels or 1)
+        headers = None
         if self._video is not None and self._annexb is None:
-            extradata = self._video.codec_context.extradata
-        self.describe(tuple(t for t in (video, audio) if t is not None), sound, self._audio, extradata)
+            headers = self._video.codec_context.extradata
+        self.describe(tuple(t for t in (video, audio) if t is not None), sound, self._audio, headers)

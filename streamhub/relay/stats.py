@@ -50,6 +50,7 @@ class Meter:
     bytes: int = 0
     gop_s: float | None = None
     last_key: Unit | None = None
+    _latest: int = 0
     _arrivals: deque[float] = attrs.field(factory=lambda: deque(maxlen=64))
     _at: float = attrs.field(factory=time.monotonic)
     _cpu: dict[int | str, float] = attrs.field(factory=dict)
@@ -59,17 +60,20 @@ class Meter:
         if unit.kind != "video":
             return
         self.frames += 1
+        self._latest = unit.pts
         self._arrivals.append(unit.taken)
         if unit.key:
             if self.last_key is not None:
                 self.gop_s = (unit.pts - self.last_key.pts) / 1e6
             self.last_key = unit
 
-    def gop_at(self, pts: int) -> float | None:
+    @property
+    def gop_now(self) -> float | None:
         """Seconds between key frames: the last distance, or since the last one if that is more already."""
         if self.last_key is None:
             return self.gop_s
-        return max(self.gop_s or 0.0, (pts - self.last_key.pts) / 1e6)
+        since = (self._latest - self.last_key.pts) / 1e6
+        return self.gop_s if self.gop_s is not None and self.gop_s > since else since or None
 
     def rate(self) -> float | None:
         """Pictures a second of late; None before there are enough."""

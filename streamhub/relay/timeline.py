@@ -83,7 +83,9 @@ class Timeline:
         return self._shift
 
     def _settle(self, one: _Stream, show: float, decode: float) -> tuple[int, int]:
-        if one.last_dts is not None and round(decode) <= one.last_dts:
+        if one.last_dts is None:
+            decode = max(decode, 0.0)
+        elif round(decode) <= one.last_dts:
             decode = one.last_dts + _STEP
         one.due = decode + one.duration
         one.last_dts = round(decode)

@@ -93,6 +93,9 @@ def test_full_then_encoded_and_shown_then_hidden() -> None:
         ("rtsp://cam/cam/realmonitor?channel=1&subtype=0", "rtsp://cam/cam/realmonitor?channel=1&subtype=0"),
         ("http://cam/video.cgi?user=admin&pwd=hunter22&n=1", "http://cam/video.cgi?user=***&pwd=***&n=1"),
         ("http://cam/a?hunter22", "http://cam/a?***"),
+        ("rtsps://192.168.1.1:7441/fD6ouM72bWoFijxK?enableSrtp", "rtsps://192.168.1.1:7441/***?***"),
+        ("rtsp://cam/h264Preview_01_main", "rtsp://cam/h264Preview_01_main"),
+        ("rtsp://cam/Streaming/Channels/101", "rtsp://cam/Streaming/Channels/101"),
         ("https://cam/live.m3u8?sig=abc&expires=1790000000", "https://cam/live.m3u8?sig=***&expires=***"),
         (
             "rtsp://cam/user=admin_password=hunter22_channel=1_stream=0.sdp",

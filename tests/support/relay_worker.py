@@ -64,7 +64,9 @@ class RelayWorker:
             while not check():
                 await self._more.wait()
             return
-        raise AssertionError(f"not within {within_s} s; said {self.events}, {len(self.pictures)} pictures; {self.errors.decode()}")
+        raise AssertionError(
+            f"not within {within_s} s; said {self.events}, {len(self.pictures)} pictures; {self.errors.decode()}"
+        )
 
     async def said(self, kind: type[_E], *, within_s: float = 60, **fields: Any) -> _E:
         """The first such event it said or says."""

@@ -67,6 +67,10 @@ def test_preamble_when_asked_for_late_then_it_has_the_newest_of_each() -> None:
     assert preamble.format() == b""
     metadata, config, newer = script(videocodecid=7.0), Tag(V, 0, AVC_CONFIG), Tag(V, 40, AVC_CONFIG + b"2")
     sound = Tag(A, 0, AAC_CONFIG)
+    header = format_header(metadata)
+    preamble.take(header)
     for tag in (metadata, sound, config, Tag(V, 0, KEY), newer, Tag(V, 80, DELTA)):
-        preamble.take(tag)
-    assert preamble.format() == format_header(metadata) + b"".join(map(format_tag, (metadata, newer, sound)))
+        preamble.take(format_tag(tag))
+    assert preamble.format() == header + b"".join(map(format_tag, (metadata, newer, sound)))
+    preamble.take(header)
+    assert preamble.format() == header

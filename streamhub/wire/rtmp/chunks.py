@@ -34,8 +34,12 @@ class Message:
 
 @attrs.define
 class _Stream:
-    """What a chunk stream remembers. ``field``: the last time as it was written, ``body``: the message so far."""
+    """What a chunk stream remembers. ``field``: the last time as it was written, ``body``: the message so far.
 
+    ``marker``: the one byte in front of chunks that go on with a message, if it is one.
+    """
+
+    marker: bytes = b""
     timestamp: int = 0
     delta: int = 0
     field: int = 0
@@ -82,16 +86,12 @@ class ChunkReader:
                 assert stream is not None
             take = min(self._left, end - at)
             if take < self._left or len(stream.body) + take < stream.length:
-                if take:
-                    if self._buffered + take > MOST_BUFFERED:
-                        raise RtmpError("too many unfinished messages")
-                    self._buffered += take
-                    stream.body += view[at : at + take]
-                    self._left -= take
-                    at += take
+                self._keep(stream, view[at : at + take])
+                self._left -= take
                 if self._left:
                     return
                 self._current = None
+                at = self._take_run(stream, data, at + take)
                 continue
             body = bytes(view[at : at + take])
             if stream.body:
@@ -107,6 +107,29 @@ class ChunkReader:
                 self._abort(body)
             else:
                 yield Message(stream.type, stream.timestamp, stream.stream_id, body)
+
+    def _keep(self, stream: _Stream, piece: memoryview | bytearray) -> None:
+        if self._buffered + len(piece) > MOST_BUFFERED:
+            raise RtmpError("too many unfinished messages")
+        self._buffered += len(piece)
+        stream.body += piece
+
+    def _take_run(self, stream: _Stream, data: bytes, at: int) -> int:
+        """Take whole chunks of an unfinished message that follow each other at ``at``; where they end.
+
+        Nothing but speed: many encoders cut pictures into 128 bytes, and only one byte is in front of each.
+        """
+        step = self._size + 1
+        # The message's last chunk is not among them.
+        most = min((len(data) - at) // step, (stream.length - len(stream.body) - 1) // self._size)
+        if most < 2 or stream.extended or not stream.marker:
+            return at
+        heads = data[at : at + most * step : step]
+        run = most - len(heads.lstrip(stream.marker))
+        piece = bytearray(memoryview(data)[at : at + run * step])
+        del piece[::step]
+        self._keep(stream, piece)
+        return at + run * step
 
     def _read_header(self, data: bytes, at: int) -> int | None:
         """Make the stream of the chunk at ``at`` current; where its payload begins, or None if the header is cut."""
@@ -129,7 +152,7 @@ class ChunkReader:
                 raise RtmpError("a chunk stream begins without a message header")
             if len(self._streams) >= MOST_STREAMS:
                 raise RtmpError("too many chunk streams")
-            stream = _Stream()
+            stream = _Stream(bytes((0xC0 | chunk_stream_id,)) if chunk_stream_id < 64 else b"")
         if form != 3 and stream.open:
             raise RtmpError("a message begins before the one before it has ended")
         if at > end:

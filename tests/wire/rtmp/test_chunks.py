@@ -126,3 +126,16 @@ def test_memory_when_many_messages_are_unfinished_then_it_is_refused(monkeypatch
 def test_answer_when_longer_than_a_chunk_then_it_is_split(time: int) -> None:
     message = Message(20, time, 1, bytes(range(256)) * 2)
     assert read(format_message(3, message)) == [message]
+
+
+@pytest.mark.parametrize("csid", [6, 70])
+@pytest.mark.parametrize("time", [40, 0x1000000])
+def test_message_when_cut_into_many_chunks_with_others_among_them_then_each_is_whole(csid: int, time: int) -> None:
+    writer = ChunkWriter()
+    body = bytes(n % 251 for n in range(5000))
+    video = writer.chunks(csid, VIDEO, body, time, 1)
+    audio = writer.chunks(4, AUDIO, b"\xc6" * 300, 7, 1)
+    data = (
+        b"".join(video[:7]) + audio[0] + video[7] + audio[1] + b"".join(video[8:20]) + audio[2] + b"".join(video[20:])
+    )
+    assert read(data) == [Message(AUDIO, 7, 1, b"\xc6" * 300), Message(VIDEO, time, 1, body)]
