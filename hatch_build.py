@@ -7,7 +7,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-BUILT = ("livekit-client.js", "streamhub-adaptor.js", "streamhub-adaptor.global.js", "LICENSES.txt")
+BUILT = ("livekit-client.js", "hls.js", "streamhub-adaptor.js", "streamhub-adaptor.global.js", "LICENSES.txt")
 
 
 class CustomBuildHook(BuildHookInterface[Any]):

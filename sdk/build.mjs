@@ -67,12 +67,13 @@ const clientBeside = building =>
 
 const own = await readJson(join(here, 'package.json'))
 const bundled = await packagesOf(['livekit-client'])
+const hls = await packagesOf(['hls.js'])
 const client = bundled.find(({ name }) => name === 'livekit-client')
 const INSIDE = `livekit-client ${client.version}, Apache-2.0, and what it uses: see LICENSES.txt`
 const OURS = `${own.name} ${own.version}, StreamHub, Apache-2.0`
 
-/** The script for a <script> tag and the licences of what is inside. */
-async function globalScript(outdir) {
+/** The script for a <script> tag, and the licences of what is inside it and of `others` beside it. */
+async function globalScript(outdir, others = []) {
     await bundle({
         entryPoints: { 'streamhub-adaptor.global': 'src/global.ts' },
         outdir,
@@ -81,7 +82,7 @@ async function globalScript(outdir) {
         globalName: 'webrtc_adaptor',
         banner: { js: `/* ${OURS}; ${INSIDE} */` },
     })
-    await writeFile(join(outdir, 'LICENSES.txt'), await licences(bundled))
+    await writeFile(join(outdir, 'LICENSES.txt'), await licences([...bundled, ...others]))
 }
 
 async function server() {
@@ -96,7 +97,10 @@ async function server() {
         plugins: [sharedModules, { name: 'client-beside', setup: clientBeside }],
         banner: { js: `/* ${OURS} */` },
     })
-    await globalScript(SERVED)
+    // Without what a muxed live stream has no use for: subtitles, other audio tracks, protected media.
+    const hlsBanner = `/* hls.js ${hls[0].version}, Apache-2.0: see LICENSES.txt */`
+    await bundle({ ...common, entryPoints: { hls: 'hls.js/light' }, banner: { js: hlsBanner } })
+    await globalScript(SERVED, hls)
 }
 
 const DIST = join(here, 'dist')

@@ -12,9 +12,11 @@ from streamhub.model.names import RoomKey
 from streamhub.net.connection import Taken
 from streamhub.net.front import Door, Route
 from streamhub.playback.frame import FrameDoor
+from streamhub.playback.hls import HlsDoor
 from streamhub.playback.mjpeg import MjpegDoor
 from streamhub.playback.requests import Playback, answer
 from streamhub.playback.viewer_ws import ViewerDoor
+from streamhub.rooms.hls_leases import HlsLeases
 from streamhub.rooms.room import MakePlaceholder
 from streamhub.wire.camera import INGEST_PATH
 from streamhub.wire.http import format_error
@@ -35,6 +37,7 @@ def make_route(
     sockets: dict[str, Door] = {INGEST_PATH: camera, VIEWER_PATH: ViewerDoor(playback)}
     mjpeg = MjpegDoor(playback)
     frame = FrameDoor(playback, placeholder, last_seen)
+    hls = HlsDoor(playback, HlsLeases(playback.hub))
 
     def route(_method: str, path: str, upgrade: bool) -> Door | None:
         if signal is not None and is_signal_path(path):
@@ -46,6 +49,8 @@ def make_route(
                 return mjpeg
             if path.endswith("/frame.jpg"):
                 return frame
+        if path.startswith("/hls/"):
+            return hls
         if path in sockets:
             return _socket_only
         return None

@@ -10,7 +10,7 @@ import resource
 import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -34,6 +34,7 @@ from streamhub.model.names import AppName, RoomKey, RoomName
 from streamhub.model.urls import Base
 from streamhub.net.addresses import bracketed, is_any_host, lan_address
 from streamhub.net.front import Front
+from streamhub.net.guard import OutboundRules
 from streamhub.net.hypercorn import hypercorn_config
 from streamhub.net.listeners import Address, open_tcp, open_unix, remove_socket_file
 from streamhub.net.peers import Peers, PeerScope
@@ -42,7 +43,10 @@ from streamhub.observe.memory import GiveBack, keep_what_is_there, trim, use_one
 from streamhub.observe.metrics import Metrics
 from streamhub.playback.placeholder import Placeholders
 from streamhub.playback.requests import Playback
+from streamhub.relaying import Relaying
 from streamhub.rooms.backoff import run_supervised
+from streamhub.rooms.hls_files import HlsFiles
+from streamhub.rooms.hls_leases import HlsLeases
 from streamhub.rooms.hub import Hub
 from streamhub.services.batching import Batched
 from streamhub.services.bootstrap import DATABASE, Prepared, make_data_dir, only_server, prepare
@@ -78,6 +82,7 @@ class Running:
     lan: str | None
     demo: RoomKey | None
     livekit: LiveKit
+    rtmp: tuple[Address, ...]
     admin_token: str | None = attrs.field(repr=False)
 
 
@@ -128,7 +133,9 @@ async def serve(
         async def last_seen(keys: list[RoomKey]) -> dict[RoomKey, datetime]:
             return await store.read(stream_rows.last_seen, keys)
 
-        hub = Hub(ledger.apply, placeholder, Batched(last_seen).get)
+        hls_files = HlsFiles(settings.data_dir / "hls")
+        await hls_files.clean()  # a server that was killed has left its segments
+        hub = Hub(ledger.apply, placeholder, Batched(last_seen).get, hls_files=hls_files)
         choice = _livekit_choice(settings, addresses, lan, f"http://{hook_address}{HOOK_PATH}")
         livekit, keeper = choose_livekit(prepared.livekit, choice)
         services = _services(store, hub, ledger, prepared, settings, stop, livekit)
@@ -151,8 +158,12 @@ async def serve(
             peers,
             tls,
         )
-        hook = Front(wrap_app(create_hook_app(services.watch), 0, "asgi"), hypercorn_config(), no_doors, peers)
-        async with trio.open_nursery() as root:
+        relaying = Relaying.over(services.relays, hub, services.whip.client, f"http://{hook_address}")
+        services.watch.figures = relaying.activity
+        internal = create_hook_app(services.watch, relaying.whip)
+        hook = Front(wrap_app(internal, 0, "asgi"), hypercorn_config(), no_doors, peers)
+        async with open_rtmp(settings, lan=options.lan) as (rtmp, rtmp_addresses), trio.open_nursery() as root:
+            services.relays.rtmp_port = rtmp_addresses[0].port if rtmp_addresses else None
             await root.start(ledger.run)
             await root.start(hub.run)
             root.start_soon(services.reconciler.run)
@@ -160,6 +171,7 @@ async def serve(
             root.start_soon(run_supervised, services.watch.run, report_watch, name="watch")
             root.start_soon(services.whip_sessions.run)
             root.start_soon(run_supervised, services.ingress_watch.run, report_ingress_watch, name="ingress watch")
+            await root.start(relaying.run, rtmp, tls)
             if keeper is not None:
                 root.start_soon(run_supervised, keeper.run, partial(report_end, livekit), name="livekit")
             keep_what_is_there()
@@ -167,21 +179,30 @@ async def serve(
             root.start_soon(GiveBack(lambda: front.connections, trim).run)
             tell_commands(base.http)
             known = None if _public_base(settings) is None and all(a.path for a in addresses) else base
-            task_status.started(Running(addresses, known, settings.data_dir, lan, demo, livekit, prepared.admin_token))
+            task_status.started(
+                Running(addresses, known, settings.data_dir, lan, demo, livekit, rtmp_addresses, prepared.admin_token)
+            )
             if demo is not None:
                 root.start_soon(run_demo, services, addresses, tls is not None)
             await stop.wait()
-            await drain(front, hook, services.watch, hub, ledger, keeper)
+            await drain(front, hook, services.watch, hub, ledger, keeper, relaying)
             root.cancel_scope.cancel()
 
 
 async def drain(
-    front: Front, hook: Front, watch: LiveKitWatch, hub: Hub, ledger: Ledger, keeper: Keeper | None
+    front: Front,
+    hook: Front,
+    watch: LiveKitWatch,
+    hub: Hub,
+    ledger: Ledger,
+    keeper: Keeper | None,
+    relaying: Relaying,
 ) -> None:
     """Let everybody leave in order: cameras and viewers first, then LiveKit and open requests, then the last rows."""
     log.info("stopping")
     front.stop_accepting()
     await watch.stop()
+    await relaying.stop()
     await hub.shutdown(ROOMS_GRACE_S)
     async with trio.open_nursery() as both:  # LiveKit says good-bye through connections of ours
         if keeper is not None:
@@ -210,8 +231,10 @@ def _services(
         stopping=stop.is_set,
         server=livekit,
         publishing=hub.publishing,
+        hls=HlsLeases(hub),
         join_rules=join_rules(settings),
         ingress_rules=IngressRules(settings.ingress == "livekit", settings.public_rtmp_url),
+        outbound=OutboundRules(settings.outbound_allow),
     )
 
 
@@ -246,21 +269,37 @@ def _web(
 @asynccontextmanager
 async def open_listeners(
     binds: Sequence[Bind],
+    setting: str = "STREAMHUB_HTTP_BIND",
 ) -> AsyncIterator[tuple[list[trio.SocketListener], tuple[Address, ...]]]:
     """Listeners of all binds, closed at the end. Raises ConfigError; then none stays open."""
     opened: list[tuple[trio.SocketListener, Address]] = []
     try:
         for bind in binds:
             if bind.path:
-                opened.append(open_unix(bind.path, setting="STREAMHUB_HTTP_BIND"))
+                opened.append(open_unix(bind.path, setting=setting))
             else:
-                opened.append(open_tcp(bind.host, bind.port, setting="STREAMHUB_HTTP_BIND"))
+                opened.append(open_tcp(bind.host, bind.port, setting=setting))
         yield [one for one, _ in opened], tuple(address for _, address in opened)
     finally:
         for listener, address in opened:
             listener.socket.close()
             if address.path:
                 remove_socket_file(address.path)
+
+
+@asynccontextmanager
+async def open_rtmp(
+    settings: Settings, *, lan: bool
+) -> AsyncIterator[tuple[list[trio.SocketListener], tuple[Address, ...]]]:
+    """RTMP's listeners; none if its port is taken: another program's RTMP is no reason to have no cameras."""
+    binds = [reachable_bind(b) if lan else b for b in settings.rtmp_bind]
+    async with AsyncExitStack() as stack:
+        try:
+            opened = await stack.enter_async_context(open_listeners(binds, setting="STREAMHUB_RTMP_BIND"))
+        except ConfigError as exc:
+            log.warning("RTMP is off", error=exc.message, hint=exc.hint)
+            opened = ([], ())
+        yield opened
 
 
 def reachable_bind(bind: Bind) -> Bind:

@@ -170,7 +170,9 @@ class Settings:
         "Where HTTP listens: HOST:PORT or unix:PATH, several by comma. Port 0 = a free one.",
     )
     rtmp_bind: tuple[Bind, ...] = _setting(
-        "127.0.0.1:1935", _binds, "Where RTMP listens; 'off' disables it. Checked now, used once RTMP lands."
+        "127.0.0.1:1935",
+        _binds,
+        "Where RTMP listens, as http_bind; 'off' disables it. If the port is taken, all else works.",
     )
     tls_cert: Path | None = _setting("", _file, "Certificate chain (PEM); with tls_key, HTTP speaks TLS.")
     tls_key: Path | None = _setting("", _file, "Private key (PEM) of tls_cert.")
@@ -228,7 +230,7 @@ class Settings:
     ingress: str = _setting(
         "builtin",
         _choice("builtin", "livekit"),
-        "Who takes new ingresses in: StreamHub itself (WHIP), or LiveKit's service (RTMP, WHIP, URL).",
+        "Who takes new ingresses in: StreamHub itself, or LiveKit's service (RTMP, WHIP, URL; RTSP stays ours).",
     )
     egress: str = _setting("builtin", _choice("builtin", "livekit"), "Who makes HLS.")
     log_level: str = _setting("info", _choice("debug", "info", "warning", "error"), "Least severe log line shown.")

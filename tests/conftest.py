@@ -87,6 +87,7 @@ async def services(store: Store, fake_hub: FakeHub, wall: Clock, livekit_keys: L
         livekit=livekit_keys,
         data_dir=tmp_path,
         now=wall,
+        hls=fake_hub,
     )
     await store.write(first_run, wall())
     await built.apps.create(NewApp(name="other"))

@@ -36,6 +36,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "simulator": COMMON | {"wire"},
     "doors": COMMON | {"ingest", "livekit", "net", "playback", "rooms", "wire"},
     "demo": COMMON | {"net", "services", "simulator"},
+    "relaying": COMMON | {"ingest", "livekit", "net", "rooms", "services", "wire"},
     "main": ALL,
     "cli": ALL,
     "__main__": ALL,

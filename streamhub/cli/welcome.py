@@ -6,7 +6,7 @@ from streamhub import __version__
 from streamhub.livekit.server import LiveKit, State
 from streamhub.main import Options, Running
 from streamhub.model.urls import RoomUrls
-from streamhub.net.addresses import is_any_host, is_loopback_host
+from streamhub.net.addresses import bracketed, is_any_host, is_loopback_host
 from streamhub.services.bootstrap import ADMIN_TOKEN_FILE
 
 
@@ -14,6 +14,7 @@ def welcome(running: Running, options: Options, *, terminal: bool) -> str:
     """The start-up text. The admin token is shown on a terminal only, and only by the start that made it."""
     rows = [("Listening on", ", ".join(map(str, running.addresses))), *_urls(running)]
     rows += [
+        ("RTMP", _rtmp(running)),
         ("WebRTC", _webrtc(running.livekit)),
         ("Data folder", str(running.data_dir.resolve())),
     ]
@@ -45,6 +46,14 @@ def _webrtc(livekit: LiveKit) -> str:
     if livekit.state is State.ABSENT:
         return "not available: there is no livekit-server   (get one: streamhub livekit install)"
     return "by a livekit-server of its own" if livekit.managed else "by the livekit-server of STREAMHUB_LIVEKIT_URL"
+
+
+def _rtmp(running: Running) -> str:
+    if not running.rtmp:
+        return "off"
+    first = running.rtmp[0]
+    host = (running.lan or "127.0.0.1") if is_any_host(first.host) else first.host
+    return f"rtmp://{bracketed(host)}:{first.port}/live   (make a key: POST /api/v1/apps/live/ingress)"
 
 
 def _reach(running: Running, options: Options) -> list[str]:

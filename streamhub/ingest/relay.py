@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
+from typing import TypeAlias
 
 import attrs
 import trio
 
 from streamhub.errors import Unavailable
 from streamhub.ingest.relay_whip import Pass, RelayWhip
-from streamhub.ingest.relay_worker import Worker, open_worker
+from streamhub.ingest.relay_worker import OpenWorker, WorkerLike, open_worker
 from streamhub.model.ingress import WhipGrant
 from streamhub.model.relays import RelayGrant
 from streamhub.observe.log import get_logger
 from streamhub.rooms.backoff import delays
 from streamhub.rooms.feed import Feed
+from streamhub.rooms.hls import HlsStream
 from streamhub.rooms.room import Room
 from streamhub.wire.relay_control import (
+    AttachHls,
     AttachJpeg,
     AttachWhip,
     Detach,
@@ -42,7 +45,10 @@ LIVEKIT_POLL_S = 1.0
 # A LiveKit that was restarted knows nothing of our publication, and libav's muxer does not notice.
 LOOK_S = 5.0
 SINK_CAP_S = 10.0
+MOST_WAITING = 256
 MOST_RSS = 600 * 1024 * 1024
+
+FeedSegment: TypeAlias = Callable[[Segment], Awaitable[None]]
 
 log = get_logger("relay")
 
@@ -65,17 +71,18 @@ class Relay:
     room: Room
     whip: RelayWhip
     known: Known = attrs.field(factory=Known)
-    worker: Worker | None = None
+    open_worker: OpenWorker = open_worker
+    worker: WorkerLike | None = None
     _feed: Feed | None = None
     _waiting: dict[str, trio.MemorySendChannel[SinkRunning | SinkEnded | Segment]] = attrs.field(factory=dict)
     _jpeg: str | None = None
     _opened: trio.Event = attrs.field(factory=trio.Event)
 
-    async def run(self, start: Start, *, ready: Callable[[Worker], Awaitable[None]] | None = None) -> Ended:
+    async def run(self, start: Start, *, ready: Callable[[WorkerLike], Awaitable[None]] | None = None) -> Ended:
         """Take the source in until it ends. ``ready`` is told the worker once its order is given."""
         last = Ended(error="the relay worker ended without a word", code="worker_died", hint="It is started again.")
         media = start.kind in ("flv", "jpeg")
-        async with open_worker(media=media) as worker:
+        async with self.open_worker(media=media) as worker:
             await worker.order(attrs.evolve(start, media_fd=worker.media_fd))
             self.worker = worker
             if ready is not None:
@@ -84,14 +91,17 @@ class Relay:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._publish_by_whip)
                     nursery.start_soon(self._show_pictures)
-                    async for event in worker.events():
-                        if isinstance(event, Ended):
-                            last = event
-                            break
-                        if isinstance(event, Stats) and event.rss > MOST_RSS:
-                            last = Ended(error="the relay worker needs too much memory", code="worker_too_big")
-                            break
-                        await self._take(event)
+                    for stream in self.room.hls.streams.values():
+                        nursery.start_soon(self._make_hls, stream)
+                    async with aclosing(worker.events()) as events:
+                        async for event in events:
+                            if isinstance(event, Ended):
+                                last = event
+                                break
+                            if isinstance(event, Stats) and event.rss > MOST_RSS:
+                                last = Ended(error="the relay worker needs too much memory", code="worker_too_big")
+                                break
+                            await self._take(event)
                     nursery.cancel_scope.cancel()
             finally:
                 self.worker = None
@@ -165,11 +175,11 @@ class Relay:
             await self._attached(order)
             nursery.cancel_scope.cancel()
 
-    async def _attached(self, order: Order) -> None:
-        """Attach a sink; returns when it has ended. If cancelled, it is detached."""
+    async def _attached(self, order: Order, feed: FeedSegment | None = None) -> SinkEnded:
+        """Attach a sink and return how it ended. If cancelled, it is detached. Its segments are given to ``feed``."""
         assert self.worker is not None
         assert not isinstance(order, Start | Detach)
-        send, receive = trio.open_memory_channel[SinkRunning | SinkEnded | Segment](64)
+        send, receive = trio.open_memory_channel[SinkRunning | SinkEnded | Segment](MOST_WAITING)
         self._waiting[order.id] = send
         try:
             await self.worker.order(order)
@@ -177,15 +187,52 @@ class Relay:
                 if isinstance(event, SinkEnded):
                     if event.error is not None:
                         self.known.problems[type(order).__name__] = event
-                    return
-                if isinstance(event, SinkRunning):
+                    return event
+                if isinstance(event, Segment):
+                    if feed is not None:
+                        await feed(event)
+                else:
                     self.known.problems.pop(type(order).__name__, None)
+            raise AssertionError("unreachable: the channel is ours")
         finally:
             del self._waiting[order.id]
             self.known.plans.pop(order.id, None)
             if self.worker is not None:
                 with trio.move_on_after(1.0, shield=True):
                     await self.worker.order(Detach(id=order.id))
+
+    async def _make_hls(self, stream: HlsStream) -> None:
+        """Segments while somebody wants them."""
+        await self._opened.wait()
+        while True:
+            await stream.wanted()
+            ended: SinkEnded | None = None
+            async with stream.serving() as start, trio.open_nursery() as nursery:
+
+                async def enough() -> None:
+                    await stream.unwanted()
+                    nursery.cancel_scope.cancel()
+
+                nursery.start_soon(enough)
+                order = AttachHls(
+                    id=f"hls-{secrets.token_hex(4)}",
+                    folder=str(start.folder),
+                    prefix=start.prefix,
+                    container=start.container,
+                    segment_s=start.segment_s,
+                )
+                ended = await self._attached(order, stream.feed)
+                nursery.cancel_scope.cancel()
+            if ended is not None:
+                stream.fail(
+                    Unavailable(
+                        f"no HLS of this source: {ended.error or 'it ended'}",
+                        code=ended.code or "hls_failed",
+                        hint=ended.hint or "It is tried again by itself.",
+                        retry_after_s=10,
+                    )
+                )
+                await trio.sleep(SINK_CAP_S)
 
     async def _livekit_ready(self) -> None:
         while True:

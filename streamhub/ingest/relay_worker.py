@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Protocol
 
 import attrs
 import trio
@@ -22,6 +23,32 @@ _GONE = (trio.BrokenResourceError, trio.ClosedResourceError)
 log = get_logger("relay")
 
 
+class WorkerLike(Protocol):
+    """What a relay needs of a worker."""
+
+    media_fd: int
+
+    async def order(self, order: Order) -> None:
+        """Tell it something. If it is gone, ``events`` ends: nothing is raised here."""
+        ...
+
+    async def send_media(self, data: bytes) -> None:
+        """Hand media over; waits while the worker is behind. If it is gone, the media is lost."""
+        ...
+
+    def events(self) -> AsyncGenerator[Event, None]:
+        """What it says, until it ends. Raises BadRelayMessage."""
+        ...
+
+
+class OpenWorker(Protocol):
+    """Starts one; ``open_worker`` below in the server."""
+
+    def __call__(self, *, media: bool) -> AbstractAsyncContextManager[WorkerLike]:
+        """A worker for the time of the block; afterwards it has ended. ``media``: with a media pipe."""
+        ...
+
+
 @attrs.define(eq=False)
 class Worker:
     """One running worker. ``media_fd`` is the number of its media pipe in its own process, -1 without one."""
@@ -29,21 +56,20 @@ class Worker:
     process: trio.Process
     media_fd: int
     _media: trio.lowlevel.FdStream | None
+    _ordering: trio.Lock = attrs.field(factory=trio.Lock)
 
     async def order(self, order: Order) -> None:
-        """Tell it something. If it is gone, ``events`` ends: nothing is raised here."""
         assert self.process.stdin is not None
-        with suppress(*_GONE):
-            await self.process.stdin.send_all(format_order(order))
+        async with self._ordering:  # several sinks may end at once
+            with suppress(*_GONE):
+                await self.process.stdin.send_all(format_order(order))
 
     async def send_media(self, data: bytes) -> None:
-        """Hand media over; waits while the worker is behind. If it is gone, the media is lost."""
         assert self._media is not None
         with suppress(*_GONE):
             await self._media.send_all(data)
 
-    async def events(self) -> AsyncIterator[Event]:
-        """What it says, until it ends. Raises BadRelayMessage."""
+    async def events(self) -> AsyncGenerator[Event, None]:
         assert self.process.stdout is not None
         reader = EventReader()
         while True:

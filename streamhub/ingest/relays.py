@@ -17,14 +17,15 @@ import trio
 from streamhub.errors import StreamHubError, Unavailable
 from streamhub.ingest.relay import Known, Relay
 from streamhub.ingest.relay_whip import RelayWhip
-from streamhub.ingest.relay_worker import Worker
+from streamhub.ingest.relay_worker import OpenWorker, WorkerLike, open_worker
 from streamhub.model.clock import WallClock, utc_now
 from streamhub.model.relays import PullSource, RelayGrant, SendMedia, SourceOver
 from streamhub.observe.log import get_logger
 from streamhub.rooms.backoff import delays
+from streamhub.rooms.hls import HlsStream
 from streamhub.rooms.hub import Hub
 from streamhub.rooms.room import Room
-from streamhub.wire.flv_head import Head
+from streamhub.wire.flv import Preamble
 from streamhub.wire.relay_control import Ended, Start
 
 TAKEOVER_S = 1.0
@@ -83,6 +84,7 @@ class Relays:
     rows: Pulls
     prepare: Prepare
     clock: WallClock = utc_now
+    open_worker: OpenWorker = open_worker
     _running: dict[str, Running] = attrs.field(factory=dict)
     _changed: trio.Event = attrs.field(factory=trio.Event)
 
@@ -121,9 +123,8 @@ class Relays:
         try:
             async with self.hub.lease(grant.room, publishing=True) as room, trio.open_nursery() as nursery:
                 running.scope = nursery.cancel_scope
-                pushed = _Pushed(running, room, self.whip)
+                pushed = _Pushed(running, room, partial(self._relay, room, grant, running.known))
                 running.started_at = self.clock()
-                log.info("publishing", **_where(grant))
                 nursery.start_soon(self._host, room, running, pushed.run)
                 try:
                     yield pushed.send
@@ -132,7 +133,6 @@ class Relays:
                 nursery.cancel_scope.cancel()
         finally:
             self._release(running)
-            log.info("publisher gone", reason=running.reason or "closed", **_where(grant))
         if failure is not None:
             raise failure
         if running.reason is not None:
@@ -191,6 +191,9 @@ class Relays:
         self._running[grant.ingress_id] = running
         return running
 
+    def _relay(self, room: Room, grant: RelayGrant, known: Known) -> Relay:
+        return Relay(grant, room, self.whip, known, self.open_worker)
+
     def _release(self, running: Running) -> None:
         if self._running.get(running.grant.ingress_id) is running:
             del self._running[running.grant.ingress_id]
@@ -204,30 +207,33 @@ class _Pushed:
 
     running: Running
     room: Room
-    whip: RelayWhip
-    head: Head = attrs.field(factory=Head)
-    _worker: Worker | None = None
+    relay: Callable[[], Relay]
+    preamble: Preamble = attrs.field(factory=Preamble)
+    _worker: WorkerLike | None = None
     _sending: trio.Lock = attrs.field(factory=trio.Lock)
 
     async def send(self, data: bytes) -> None:
         async with self._sending:
-            self.head.note(data)
+            self.preamble.take(data)
             if self._worker is not None:
                 await self._worker.send_media(data)
 
-    async def _ready(self, worker: Worker) -> None:
+    async def _ready(self, worker: WorkerLike) -> None:
         async with self._sending:
-            if head := self.head.bytes():
-                await worker.send_media(head)
+            if preamble := self.preamble.format():
+                await worker.send_media(preamble)
             self._worker = worker
 
     async def run(self) -> None:
+        with self.room.hls.offered():
+            await self._run()
+
+    async def _run(self) -> None:
         waits = delays(0.1, KNOWN_CAP_S)
         while True:
             began = trio.current_time()
             try:
-                relay = Relay(self.running.grant, self.room, self.whip, self.running.known)
-                ended = await relay.run(Start(kind="flv"), ready=self._ready)
+                ended = await self.relay().run(Start(kind="flv"), ready=self._ready)
             finally:
                 self._worker = None
             self.running.error, self.running.hint = ended.error, ended.hint
@@ -250,6 +256,24 @@ class _Pulled:
     owner: Relays
 
     async def run(self) -> None:
+        """Until cancelled."""
+        with self.room.hls.offered():
+            async with trio.open_nursery() as nursery:
+                for stream in self.room.hls.streams.values():
+                    nursery.start_soon(self._count_hls, stream)
+                await self._run()
+
+    async def _count_hls(self, stream: HlsStream) -> None:
+        """Who watches by HLS watches."""
+        while True:
+            await stream.wanted()
+            self.room.demand.come(pictures=False)
+            try:
+                await stream.unwanted()
+            finally:
+                self.room.demand.go(pictures=False)
+
+    async def _run(self) -> None:
         waits, known = delays(0.5, UNKNOWN_CAP_S), False
         running = self.running
         while True:
@@ -292,7 +316,7 @@ class _Pulled:
 
             if self.source.on_demand:
                 nursery.start_soon(unwatched)
-            ended = await Relay(self.source.grant, self.room, self.owner.whip, known).run(start)
+            ended = await self.owner._relay(self.room, self.source.grant, known).run(start)
             nursery.cancel_scope.cancel()
         return known.opened is not None, ended
 

@@ -12,16 +12,14 @@ from contextlib import asynccontextmanager
 import attrs
 import trio
 
-from streamhub.errors import StreamHubError, TooMany, Unauthorized, Unavailable
-from streamhub.ingest.limiter import WindowLimiter
+from streamhub.errors import StreamHubError, Unauthorized, Unavailable
+from streamhub.ingest.limiter import StreamKeyLimits
 from streamhub.livekit.whip import Created, WhipClient
 from streamhub.model.ingress import WhipAuthority, WhipGrant, WhipSession
 from streamhub.observe.log import get_logger
 from streamhub.wire.sdp import SDP_TYPE, BadSdp, Offer, SdpRefused, check_answer, check_offer, udp_first
 from streamhub.wire.trickle import TRICKLE_TYPE, check_fragment
 
-FAILURES_A_MINUTE = 60  # of one address
-STARTS_A_MINUTE = 30  # of one stream key
 TIDY_S = 5.0
 
 log = get_logger("whip")
@@ -64,8 +62,7 @@ class WhipDoor:
 
     authority: WhipAuthority
     client: WhipClient
-    _failures: WindowLimiter = attrs.field(factory=lambda: WindowLimiter(FAILURES_A_MINUTE))
-    _starts: WindowLimiter = attrs.field(factory=lambda: WindowLimiter(STARTS_A_MINUTE))
+    _limits: StreamKeyLimits = attrs.field(factory=lambda: StreamKeyLimits("whip_too_often"))
     _turns: dict[str, trio.Lock] = attrs.field(factory=dict)
 
     async def publish(self, key: str | None, media_type: str, body: bytes, client_ip: str) -> Publication:
@@ -139,14 +136,9 @@ class WhipDoor:
                 )
             grant = await self.authority.authorise(key)
         except Unauthorized:
-            # A good key passes this limit: behind one address there may be many encoders.
-            if self._failures.exceeded(client_ip, now):
-                raise _too_often("too many attempts with a wrong stream key") from None
-            self._failures.count(client_ip, now)
+            self._limits.failed(client_ip, now)
             raise
-        if self._starts.exceeded(grant.ingress_id, now):
-            raise _too_often("this stream key has been used too often")
-        self._starts.count(grant.ingress_id, now)
+        self._limits.started(grant.ingress_id, now)
         return grant
 
     async def _keep(self, grant: WhipGrant, session: WhipSession, created: Created, offer: Offer) -> str:
@@ -182,7 +174,3 @@ def _text(body: bytes) -> str:
         return body.decode("utf-8")
     except UnicodeDecodeError:
         raise BadSdp("the body is not UTF-8 text") from None
-
-
-def _too_often(message: str) -> TooMany:
-    return TooMany(message, code="whip_too_often", hint="Wait a minute.", retry_after_s=60)

@@ -126,11 +126,15 @@ class ViewerLimits:
 
 @attrs.frozen
 class ViewGrant:
-    """A viewer let in: the room, the app's caps, and until when (None: as long as it likes)."""
+    """A viewer let in: the room, the app's caps, and until when (None: as long as it likes).
+
+    ``private``: not everybody is; nothing on the way may keep what this one gets.
+    """
 
     room: RoomKey
     limits: ViewerLimits
     expires_at: datetime | None = None
+    private: bool = False
 
 
 class ViewerAuthority(Protocol):

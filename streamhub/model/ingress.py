@@ -12,7 +12,7 @@ from typing import Protocol
 import attrs
 
 from streamhub.model.names import RoomKey
-from streamhub.model.streams import StreamType
+from streamhub.model.streams import State, StreamType
 
 
 class InputType(enum.Enum):
@@ -28,6 +28,11 @@ class InputType(enum.Enum):
         """The type of its streams: every pull is ``rtsp`` there."""
         return StreamType.RTSP if self is InputType.URL else StreamType(self.value)
 
+    @property
+    def pulled(self) -> bool:
+        """Whether we go to the source, instead of it coming to us by a stream key."""
+        return self in (InputType.RTSP, InputType.URL)
+
 
 class IngressState(enum.Enum):
     """``buffering``: a source has come, and nothing of its media has arrived yet. ``complete``: a pull that ended."""
@@ -42,6 +47,20 @@ class IngressState(enum.Enum):
     def active(self) -> bool:
         """Whether there is a source."""
         return self in (IngressState.BUFFERING, IngressState.PUBLISHING)
+
+    @property
+    def liveness(self) -> State:
+        """The same in the words of streams: whether there is a picture."""
+        return _LIVENESS[self]
+
+
+_LIVENESS = {
+    IngressState.INACTIVE: State.OFFLINE,
+    IngressState.BUFFERING: State.CONNECTING,
+    IngressState.PUBLISHING: State.LIVE,
+    IngressState.ERROR: State.OFFLINE,
+    IngressState.COMPLETE: State.ENDED,
+}
 
 
 @attrs.frozen
@@ -72,7 +91,8 @@ class WhipSession:
 class Activity:
     """What the source of an ingress is doing. ``started_at``: while there is one; ``last_came_at``: the last one.
 
-    ``error`` says why it failed, or why nothing newer is known. ``bitrate`` in bit/s, the size in pixels.
+    ``error`` says why it failed, or why nothing newer is known; ``retry_at``: when it is tried again. ``bitrate`` in
+    bit/s, the size in pixels, ``keyframe_interval_s`` between the source's key frames; ``hints`` are for people.
     """
 
     state: IngressState = IngressState.INACTIVE
@@ -82,6 +102,11 @@ class Activity:
     bitrate: int | None = None
     width: int | None = None
     height: int | None = None
+    fps: float | None = None
+    codec: str | None = None
+    keyframe_interval_s: float | None = None
+    retry_at: datetime | None = None
+    hints: tuple[str, ...] = ()
 
 
 @attrs.frozen

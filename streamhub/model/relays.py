@@ -11,7 +11,8 @@ from typing import Literal, Protocol, TypeAlias
 
 import attrs
 
-from streamhub.model.ingress import InputType
+from streamhub.errors import StreamHubError
+from streamhub.model.ingress import Activity, InputType
 from streamhub.model.names import RoomKey
 
 
@@ -69,5 +70,76 @@ class OpensPush(Protocol):
         """Open the source for the time of the block; an older one of the same ingress is ended first.
 
         What is sent is an FLV file, its header first. Raises Unavailable.
+        """
+        ...
+
+
+@attrs.frozen(kw_only=True)
+class ProbedTrack:
+    """One track that a probe found, as ``wire.relay_control.Track`` tells it."""
+
+    kind: Literal["video", "audio"]
+    codec: str
+    profile: str | None = None
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    b_frames: bool = False
+    rate: int | None = None
+    channels: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """What a source would cost on one output; ``why`` in a person's words."""
+
+    output: Literal["webrtc", "hls", "mjpeg"]
+    video: Literal["copy", "encode", "none"]
+    audio: Literal["copy", "encode", "none"]
+    why: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Probe:
+    """What a source has, seen for some seconds. ``gop_s`` between its key frames, ``bitrate`` in bit/s."""
+
+    tracks: tuple[ProbedTrack, ...]
+    gop_s: float | None = None
+    bitrate: int | None = None
+    plans: tuple[Plan, ...] = ()
+    hints: tuple[str, ...] = ()
+    jpeg: bytes | None = attrs.field(default=None, repr=False)
+
+
+class SourceUnusable(StreamHubError):
+    """A probed source gives nothing: the message says what it answered, without its credentials."""
+
+    status, code = 422, "source_unusable"
+    hint = "Check the address, user and password in a player on the server's network, such as ffplay."
+
+
+class ProbesSource(Protocol):
+    """Looks at a source once; the supervisor of the relays in the server."""
+
+    async def probe(self, source: PullSource) -> Probe:
+        """What it has, within 8 seconds. Raises SourceUnusable; Unavailable if no worker can be had."""
+        ...
+
+
+class RelayStates(Protocol):
+    """What the relays are doing; the supervisor of the relays in the server."""
+
+    def activity(self, ingress_id: str) -> Activity | None:
+        """Of the ingress's relay; None if it has none and nothing is known of a former one."""
+        ...
+
+
+class EndsRelay(Protocol):
+    """Ends relays whose row no longer allows them; the supervisor of the relays in the server."""
+
+    async def end(self, ingress_id: str) -> None:
+        """The ingress's relay is over when this returns, within seconds; without one nothing happens.
+
+        The row is changed already, and ``RelaySources.changed`` has been called: a pull must not come back by itself.
         """
         ...

@@ -46,6 +46,11 @@ def without_credentials(url: str) -> str:
     return shown.geturl()
 
 
+def with_rtmp_app(url: str) -> str:
+    """The RTMP server's URL with a path: encoders want an application, and ``live`` is what they expect."""
+    return url if urlsplit(url).path.strip("/") else f"{url.rstrip('/')}/live"
+
+
 @attrs.frozen
 class RoomUrls:
     """Every URL of one room, as strings."""
@@ -63,6 +68,10 @@ class RoomUrls:
     @property
     def frame(self) -> str:
         return self._path("live", "/frame.jpg")
+
+    @property
+    def hls(self) -> str:
+        return self._path("hls", "/index.m3u8")
 
     @property
     def play(self) -> str:

@@ -10,7 +10,6 @@ Relies on names of hypercorn 0.18 that are not public: ``TCPServer._read_data/_c
 
 from __future__ import annotations
 
-import errno
 import re
 import socket
 import ssl
@@ -28,6 +27,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper
 
 from streamhub.errors import BadRequest
+from streamhub.net.accepting import accept_each, only_network
 from streamhub.net.connection import DoorWire, Guarded, GuardedTLS, Taken, tune
 from streamhub.net.peers import Peers
 from streamhub.observe.log import get_logger
@@ -39,13 +39,9 @@ Route: TypeAlias = Callable[[str, str, bool], Door | None]
 
 WRITE_TIMEOUT_S = 30.0
 TLS_HANDSHAKE_S = 10.0
-ACCEPT_AGAIN_S = 0.1
 REFUSE_S = 1.0
 LINGER_BYTES = 1024 * 1024
 _ABSOLUTE = re.compile(rb"https?://([^/?#@]+)((?:[/?][^#]*)?)", re.IGNORECASE)
-# accept() errors that pass by themselves: out of descriptors or buffers, or the peer was gone already.
-_ACCEPT_AGAIN = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
-_ACCEPT_GONE = {errno.ECONNABORTED, errno.EPROTO, errno.EPERM, errno.ENETDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH}
 
 log = get_logger("front")
 
@@ -125,7 +121,7 @@ class Front:
                 with self._accepting:
                     async with trio.open_nursery() as accepting:
                         for listener in listeners:
-                            accepting.start_soon(self._accept, listener, connections)
+                            accepting.start_soon(accept_each, listener, self._connection, connections, log)
                         # The listeners queue connections already: ready means ready to answer them.
                         task_status.started()
             finally:
@@ -153,31 +149,13 @@ class Front:
             self._left = trio.Event()
             await self._left.wait()
 
-    async def _accept(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
-        told = False
-        while True:
-            try:
-                stream = await listener.accept()
-            except OSError as exc:
-                if exc.errno in _ACCEPT_AGAIN:
-                    if not told:
-                        hint = "raise the open files limit (ulimit -n)"
-                        log.error("cannot accept connections", error=exc.strerror, hint=hint)
-                        told = True
-                    await trio.sleep(ACCEPT_AGAIN_S)
-                elif exc.errno not in _ACCEPT_GONE:
-                    raise
-                continue
-            told = False
-            connections.start_soon(self._connection, stream, name="connection")
-
     async def _connection(self, stream: trio.SocketStream) -> None:
         self._open.add(stream)
         kept = False
         try:
             kept = await self._requests(stream)
         except Exception as exc:  # the request boundary: one connection never takes the server down
-            if not _only_network(exc):
+            if not only_network(exc):
                 log.error("connection failed", exc_info=exc)
         finally:
             self._open.discard(stream)
@@ -272,12 +250,3 @@ def _refusal(request: h11.Request) -> Door | None:
         await wire.linger(REFUSE_S, LINGER_BYTES)
 
     return refuse
-
-
-def _only_network(exc: BaseException) -> bool:
-    """Whether nothing happened but a peer that went away or was too slow."""
-    if isinstance(exc, BaseExceptionGroup):
-        return all(_only_network(e) for e in exc.exceptions)
-    return isinstance(
-        exc, OSError | trio.BrokenResourceError | trio.ClosedResourceError | trio.TooSlowError | ssl.SSLError
-    )

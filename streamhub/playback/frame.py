@@ -15,7 +15,7 @@ from streamhub.model.streams import State
 from streamhub.net.connection import Taken
 from streamhub.playback.requests import Playback, answer, answering, deadline, require_get, split_path
 from streamhub.rooms.room import MakePlaceholder, Room
-from streamhub.wire.http import format_head
+from streamhub.wire.http import format_head, matches
 
 RETRY_AFTER_S = 5
 FEED_WAIT_S = 5.0
@@ -118,7 +118,7 @@ def _max_age(query: dict[str, str]) -> float | None:
 def _not_modified(taken: Taken, etag: str, taken_at: datetime) -> bool:
     """Conditional requests, RFC 9110 §13.1: If-None-Match wins over If-Modified-Since."""
     if (match := taken.header(b"if-none-match")) is not None:
-        return match.strip() == "*" or etag in [part.strip().removeprefix("W/") for part in match.split(",")]
+        return matches(etag, match)
     # Last-Modified has whole seconds; a camera has many pictures in one: only the entity tag can tell them apart.
     since = taken.header(b"if-modified-since")
     if since is None:

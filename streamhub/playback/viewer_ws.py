@@ -45,7 +45,7 @@ def _refusal(error: StreamHubError) -> tuple[int, str]:
 
 def _state_of(room: Room) -> str:
     participant = None if room.session is None else room.session.participant
-    return state_message(room.shown, room.state, participant, room.published)
+    return state_message(room.shown, room.state, participant, room.published, hls=room.hls.is_offered)
 
 
 @attrs.define(eq=False)

@@ -18,6 +18,8 @@ from streamhub.model.liveness import Liveness
 from streamhub.model.names import AppName, RoomKey
 from streamhub.model.streams import SERVER_STOPPING, EndOrder, Published, RoomStatus, State
 from streamhub.observe.log import get_logger
+from streamhub.rooms.hls import RoomHls
+from streamhub.rooms.hls_files import HlsFiles
 from streamhub.rooms.room import Emit, MakePlaceholder, Room
 
 LAST_SEEN_DEADLINE_S = 5.0
@@ -41,12 +43,16 @@ class Totals:
 
 @attrs.define(eq=False)
 class Hub:
-    """The rooms. ``last_seen`` tells since when a room that was not in memory is offline (None: never seen)."""
+    """The rooms. ``last_seen`` tells since when a room that was not in memory is offline (None: never seen).
+
+    ``hls_files``: where their HLS is kept; None: they have none.
+    """
 
     emit: Emit
     placeholder: MakePlaceholder
     last_seen: Callable[[RoomKey], Awaitable[datetime | None]]
     clock: WallClock = utc_now
+    hls_files: HlsFiles | None = None
     totals: Totals = attrs.field(factory=Totals)
     _rooms: dict[RoomKey, Room] = attrs.field(factory=dict)
     _published: dict[RoomKey, Published] = attrs.field(factory=dict)
@@ -93,6 +99,7 @@ class Hub:
                 self._room_error,
                 Liveness(since=since),
                 self._published.get(key),
+                hls=RoomHls(self.clock, self.hls_files),
             )
             self._rooms[key] = room
             self._nursery.start_soon(self._run_room, room, name=f"room {key}")
@@ -199,6 +206,9 @@ class Hub:
     async def end_app(self, app: AppName, order: EndOrder) -> None:
         """Make all sources and viewers of an app leave."""
         await self.end_viewers(app)
+        for room in self._rooms.values():
+            if room.key.app == app:
+                room.hls.end()
         async with trio.open_nursery() as nursery:
             for room in list(self._rooms.values()):
                 if room.key.app == app:

@@ -24,6 +24,7 @@ from streamhub.observe.log import get_logger
 from streamhub.rooms.backoff import run_supervised
 from streamhub.rooms.demand import Demand
 from streamhub.rooms.feed import Feed
+from streamhub.rooms.hls import RoomHls
 from streamhub.rooms.latest import Latest
 from streamhub.rooms.pump import Pump
 from streamhub.rooms.session import Session
@@ -66,6 +67,7 @@ class Room:
     state_version: int = 0
     viewers: dict[Viewer, Output] = attrs.field(factory=dict)
     pumps: dict[Output, Pump] = attrs.field(init=False)
+    hls: RoomHls = attrs.field(kw_only=True, default=attrs.Factory(lambda self: RoomHls(self.clock), takes_self=True))
     _nursery: trio.Nursery | None = None
     _closing: bool = False
     _poked: trio.Event = attrs.field(factory=trio.Event)
@@ -73,6 +75,7 @@ class Room:
     _last_size: tuple[int, int] | None = None
 
     def __attrs_post_init__(self) -> None:
+        self.hls.changed = self._changed
         self.pumps = {
             "mjpeg": Pump(self.latest, format_part),
             "ws": Pump(self.latest, format_binary),

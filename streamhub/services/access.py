@@ -124,7 +124,7 @@ class Access:
             raise Unauthorized(
                 "play token required", code="play_token_required", hint="Add ?token= with a join token of this room."
             )
-        return ViewGrant(key, limits, verify_join_token(token, self.livekit, key.room).expires_at)
+        return ViewGrant(key, limits, verify_join_token(token, self.livekit, key.room).expires_at, private=True)
 
     async def find_room(self, app: str, room: str) -> RoomView | None:
         """The room of that short or full name, seen or not; None for an unknown app or impossible name."""

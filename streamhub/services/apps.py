@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -127,6 +127,10 @@ def add_app(db: Database, new: NewApp, at: datetime) -> AppRow:
     )
 
 
+async def nothing_to_end(_ingress_ids: list[str]) -> None:
+    """Without relays."""
+
+
 @attrs.frozen
 class Apps:
     """The use cases of ``/apps``."""
@@ -136,6 +140,7 @@ class Apps:
     box: SecretBox
     changed: Callable[[], None] = lambda: None
     now: WallClock = utc_now
+    end_relays: Callable[[list[str]], Awaitable[None]] = nothing_to_end
 
     async def create(self, new: NewApp) -> App:
         """The new app. Raises Conflict for a taken name or a prefix that is not unambiguous."""
@@ -174,10 +179,10 @@ class Apps:
     async def delete(self, app: App) -> None:
         """The app, its tokens, keys and streams are gone and its cameras and viewers disconnected."""
         try:
-            if not await self.store.write(rows.delete, app.id):
-                raise unknown_app(app.name)
+            relayed = await self.store.write(_delete, app)
         finally:
             self.changed()
+        await self.end_relays(relayed)
         await self.hub.end_app(app.name, APP_DELETED)
 
     def _patch(self, db: Database, app: App, patch: AppPatch, moving: bool) -> AppRow:
@@ -215,6 +220,14 @@ class Apps:
         for one in ingress_rows.of_app(db, row.id):
             short = "" if one.room == row.room_prefix else one.room.removeprefix(f"{row.room_prefix}-")
             ingress_rows.set_room(db, one.id, namespaced(prefix, short), short or prefix)
+
+
+def _delete(db: Database, app: App) -> list[str]:
+    """Ids of its ingresses that relays took in; their rows are gone with the app."""
+    relayed = ingress_rows.relayed_here(db, app.id)
+    if not rows.delete(db, app.id):
+        raise unknown_app(app.name)
+    return relayed
 
 
 def _refuse_clash(taken: dict[str, str], prefix: str) -> None:

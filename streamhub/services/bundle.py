@@ -15,19 +15,22 @@ from streamhub.livekit.tokens import LiveKitKeys
 from streamhub.model.clock import WallClock, utc_now
 from streamhub.model.names import RoomKey
 from streamhub.model.streams import Published
+from streamhub.net.guard import OutboundRules
 from streamhub.services.access import Access
 from streamhub.services.all_rooms import AllRooms
 from streamhub.services.app_cache import AppCache
 from streamhub.services.apps import Apps
 from streamhub.services.health import Health
+from streamhub.services.hls import Hls
 from streamhub.services.ingress import Ingresses
 from streamhub.services.join_tokens import JoinRules, JoinTokens
 from streamhub.services.keys import Keys
 from streamhub.services.last_used import LastUsed
-from streamhub.services.live import Applies, LiveRooms
+from streamhub.services.live import Applies, LiveRooms, NoHls, OrdersHls
 from streamhub.services.livekit_ingress import IngressBookRows, LiveKitIngresses
 from streamhub.services.livekit_reconcile import LiveKitWatch
 from streamhub.services.reconcile import Reconciler
+from streamhub.services.relay_sources import RelaySources
 from streamhub.services.sealing import SecretBox
 from streamhub.services.stats import Stats
 from streamhub.services.streams import Streams
@@ -40,7 +43,8 @@ from streamhub.store.db import Store
 class Services:
     """The use cases, by REST word.
 
-    ``reconciler.run``, ``watch.run``, ``ingress_watch.run`` and ``whip_sessions.run`` are tasks their owner must start.
+    ``reconciler.run``, ``watch.run``, ``ingress_watch.run``, ``whip_sessions.run`` and ``relays.run`` are tasks their
+    owner must start; who runs the relays fills in ``relays``.
     ``rooms`` are those of cameras and of LiveKit together.
     """
 
@@ -51,7 +55,9 @@ class Services:
     ingress: Ingresses
     whip: WhipDoor
     whip_sessions: WhipSessions
+    relays: RelaySources
     streams: Streams
+    hls: Hls
     access: Access
     health: Health
     stats: Stats
@@ -63,7 +69,7 @@ class Services:
 
 @attrs.frozen
 class IngressRules:
-    """``in_livekit``: new ingresses are LiveKit's. ``rtmp_url``: its ingress service's RTMP, as encoders reach it."""
+    """``in_livekit``: new ingresses are LiveKit's. ``rtmp_url``: RTMP as encoders reach it, whoever takes it in."""
 
     in_livekit: bool = False
     rtmp_url: str | None = None
@@ -81,12 +87,14 @@ def build_services(
     stopping: Callable[[], bool] = lambda: False,
     join_rules: JoinRules | None = None,
     ingress_rules: IngressRules | None = None,
+    outbound: OutboundRules | None = None,
     server: LiveKit | None = None,
     publishing: Callable[[RoomKey, Published | None], None] = lambda _key, _published: None,
+    hls: OrdersHls | None = None,
 ) -> Services:
     """The services over one store and one hub. Starts nothing. Without ``server`` WebRTC is taken to work.
 
-    ``publishing`` hears of every change of LiveKit's publishers.
+    ``publishing`` hears of every change of LiveKit's publishers. ``outbound`` says what pulls may open.
     """
     cache = AppCache(store)
 
@@ -104,16 +112,25 @@ def build_services(
     rooms = AllRooms(hub, watch)
     whip_sessions = WhipSessions(store, asked, now)
     there = LiveKitIngresses(ingress_api, ingress_watch, watch.source_status, rules.in_livekit, rules.rtmp_url)
-    ingress = Ingresses(store, whip_sessions, now, there)
+    streams = Streams(store, rooms, ledger, now, rooms.stream_status)
+    relays = RelaySources(store, box, now, outbound or OutboundRules(), rules.rtmp_url)
+    ingress = Ingresses(store, whip_sessions, relays, now, there)
+
+    def apps_changed() -> None:
+        cache.forget()
+        relays.changed()
+
     return Services(
-        apps=Apps(store, rooms, box, cache.forget, now),
+        apps=Apps(store, rooms, box, apps_changed, now, relays.over),
         tokens=Tokens(store, now),
         keys=Keys(store, hub, now),
         join_tokens=JoinTokens(livekit, access, join_rules or JoinRules(), require_livekit, now),
         ingress=ingress,
         whip=WhipDoor(whip_sessions, whip_sessions.client),
         whip_sessions=whip_sessions,
-        streams=Streams(store, rooms, ledger, now, rooms.stream_status),
+        relays=relays,
+        streams=streams,
+        hls=Hls(streams, hls or NoHls()),
         access=access,
         health=Health(store, hub, data_dir, now, stopping, server, ingress_watch),
         stats=Stats(store, rooms, data_dir, ingress, ingress_watch, server),

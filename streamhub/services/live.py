@@ -6,6 +6,7 @@ from typing import Protocol
 
 import attrs
 
+from streamhub.errors import Unavailable
 from streamhub.model.names import AppName, RoomKey
 from streamhub.model.streams import EndOrder, RoomStatus, StreamEvent
 
@@ -48,6 +49,39 @@ class Applies(Protocol):
     async def apply(self, event: StreamEvent) -> object:
         """Return once the row change is committed."""
         ...
+
+
+class OrdersHls(Protocol):
+    """HLS of the rooms in memory; ``rooms.hls_leases.HlsLeases`` in the server."""
+
+    async def hold(self, key: RoomKey) -> tuple[str, bool]:
+        """Have it made until ``drop``: the order's name, and whether it plays. Raises NotFound, Unavailable."""
+        ...
+
+    async def drop(self, key: RoomKey) -> str | None:
+        """End the order and return its name; None: there was none."""
+        ...
+
+    def active(self, key: RoomKey) -> bool:
+        """Whether there is a playlist."""
+        ...
+
+
+@attrs.frozen
+class NoHls:
+    """HLS in a process that makes none."""
+
+    async def hold(self, key: RoomKey) -> tuple[str, bool]:
+        """Raises Unavailable."""
+        raise Unavailable(f"nobody makes HLS of room '{key.room}' here", code="room_offline")
+
+    async def drop(self, key: RoomKey) -> str | None:
+        """There is no order."""
+        return None
+
+    def active(self, key: RoomKey) -> bool:
+        """There is no playlist."""
+        return False
 
 
 @attrs.frozen

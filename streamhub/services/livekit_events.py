@@ -8,7 +8,8 @@ from datetime import datetime
 import attrs
 
 from streamhub.livekit.participants import Kind, Participant
-from streamhub.livekit.tokens import TYPE_ATTRIBUTE
+from streamhub.livekit.tokens import INGRESS_ATTRIBUTE, TYPE_ATTRIBUTE
+from streamhub.model.ingress import Activity
 from streamhub.model.names import AppName, RoomKey, RoomName
 from streamhub.model.streams import (
     SourceStatus,
@@ -36,8 +37,13 @@ class Publication:
         """The stream's public id."""
         return f"{self.room.room}/{self.participant.identity}"
 
-    def source(self) -> SourceStatus:
-        """As a room's source. LiveKit does not tell rates: those are None."""
+    @property
+    def ingress_id(self) -> str | None:
+        """The ingress it came in by, if it is one of ours."""
+        return self.participant.attributes.get(INGRESS_ATTRIBUTE)
+
+    def source(self, figures: Activity | None = None) -> SourceStatus:
+        """As a room's source. LiveKit does not tell rates: those are of ``figures``, if its relay is ours."""
         video = max((t for t in self.participant.tracks if t.kind == "video"), key=lambda t: t.width, default=None)
         shown = video or next(iter(self.participant.tracks), None)
         return SourceStatus(
@@ -47,10 +53,10 @@ class Publication:
             key_id=None,
             started_at=self.since,
             last_frame_at=None,
-            fps=None,
-            bitrate=None,
-            width=video.width or None if video else None,
-            height=video.height or None if video else None,
+            fps=figures.fps if figures else None,
+            bitrate=figures.bitrate if figures else None,
+            width=(figures and figures.width) or (video.width or None if video else None),
+            height=(figures and figures.height) or (video.height or None if video else None),
             codec=shown.mime_type.partition("/")[2].lower() or None if shown else None,
             frames=0,
             dropped={},

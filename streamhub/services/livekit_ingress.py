@@ -15,9 +15,10 @@ from streamhub.livekit.ingresses import IngressWish, LiveIngress
 from streamhub.model.ingress import Activity, BookedIngress, IngressState, InputType
 from streamhub.model.names import RoomKey
 from streamhub.model.streams import RoomStatus
-from streamhub.model.urls import without_credentials
+from streamhub.model.urls import with_rtmp_app, without_credentials
 from streamhub.observe.log import get_logger
 from streamhub.services.ingress_values import NewIngress
+from streamhub.services.pulls import pull_fields
 from streamhub.store import ingress as rows
 from streamhub.store.db import Database, Store
 from streamhub.store.ingress import IngressRow
@@ -26,7 +27,7 @@ PULLS = ("http", "https", "srt")
 # LiveKit's keys have 12 characters, so less of them is shown than of ours.
 SHOWN_OF_KEY = 3
 SETTLE_S = 5.0
-NO_RTSP = "LiveKit's ingress service cannot pull RTSP; it pulls http, https and srt, by inputType 'url'"
+NO_RTSP = "LiveKit's ingress service cannot pull RTSP: make it with inputType 'rtsp', which StreamHub pulls itself"
 LOST = "LiveKit no longer has this ingress: rotate its key to make it anew, or delete it (a pull: delete it)"
 log = get_logger("ingress")
 
@@ -100,7 +101,7 @@ class LiveKitIngresses:
     def url(self, row: IngressRow) -> str | None:
         """Where its encoder goes, or what it pulls; None for RTMP if neither a setting nor LiveKit says it."""
         if row.input_type == InputType.RTMP.value and self.rtmp_url is not None:
-            return self.rtmp_url if urlsplit(self.rtmp_url).path.strip("/") else f"{self.rtmp_url}/live"
+            return with_rtmp_app(self.rtmp_url)
         return row.url or None
 
     def activity(self, room: RoomKey, row: IngressRow) -> Activity:
@@ -145,10 +146,9 @@ def shown_url(live: LiveIngress) -> str:
 
 def refused_there(new: NewIngress) -> list[FieldProblem]:
     """What of a request LiveKit could not do."""
-    found, kind, url = [], new.input_type, new.url
-    if kind is InputType.RTSP:
-        found.append(FieldProblem("inputType", NO_RTSP))
-    elif kind is not InputType.URL and url is not None:
+    found: list[FieldProblem] = []
+    kind, url = new.input_type, new.url
+    if kind is not InputType.URL and url is not None:
         found.append(FieldProblem("url", f"does not go with '{kind.value}': the encoder comes to LiveKit"))
     elif kind is InputType.URL and url is None:
         found.append(FieldProblem("url", "is required with 'url': what LiveKit pulls"))
@@ -156,6 +156,9 @@ def refused_there(new: NewIngress) -> list[FieldProblem]:
         found.append(FieldProblem("url", NO_RTSP))
     elif url is not None and not _pullable(url):
         found.append(FieldProblem("url", f"expected {', '.join(f'{s}://' for s in PULLS)} and a host"))
+    found += [FieldProblem(name, "does not go with LiveKit's ingress service") for name in pull_fields(new)]
+    if not new.enabled:
+        found.append(FieldProblem("enabled", "LiveKit makes ingresses switched on; PATCH it then"))
     if new.stream_key is not None:
         found.append(FieldProblem("streamKey", "LiveKit makes the stream keys of its ingresses itself"))
     if new.enable_transcoding is False and kind in (InputType.RTMP, InputType.URL):

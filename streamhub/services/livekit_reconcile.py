@@ -17,6 +17,7 @@ from streamhub.livekit.participants import Kind, LiveRoom, Participant
 from streamhub.livekit.tokens import VIEWER_ATTRIBUTE, LiveKitKeys
 from streamhub.livekit.webhook import REPLAY_WINDOW_S, LiveKitEvent, receive_webhook
 from streamhub.model.clock import WallClock, utc_now
+from streamhub.model.ingress import Activity
 from streamhub.model.names import AppName, RoomKey
 from streamhub.model.streams import (
     APP_DELETED,
@@ -24,6 +25,7 @@ from streamhub.model.streams import (
     EndOrder,
     Published,
     RoomStatus,
+    SourceStatus,
     State,
     StreamChanged,
     StreamEnded,
@@ -81,7 +83,7 @@ class LiveKitWatch:
 
     ``present`` says whether there is a LiveKit at all; without one nothing is asked and nothing complained about.
     Without ``ingresses`` all that LiveKit's ingress service publishes is taken for RTMP.
-    ``tell`` hears of every change of a room's publishers (None: it has none).
+    ``tell`` hears of every change of a room's publishers (None: it has none); ``figures`` knows the rates of relays.
     """
 
     api: RoomsApi
@@ -92,6 +94,7 @@ class LiveKitWatch:
     present: Callable[[], bool] = lambda: True
     ingresses: KnowsIngresses | None = None
     tell: Callable[[RoomKey, Published | None], None] = lambda _key, _published: None
+    figures: Callable[[str], Activity | None] = lambda _ingress_id: None
     _rooms: dict[RoomKey, dict[str, Publication]] = attrs.field(factory=dict)
     _people: dict[RoomKey, tuple[Participant, ...]] = attrs.field(factory=dict)
     _dirty: set[str] = attrs.field(factory=set)
@@ -163,13 +166,20 @@ class LiveKitWatch:
         first = min(found.values(), key=lambda p: p.since, default=None)
         state = State.OFFLINE if first is None else State.STALE if first.stale else State.LIVE
         return RoomStatus(
-            key, state, first.since if first else None, first.source() if first else None, {"webrtc": viewers(people)}
+            key,
+            state,
+            first.since if first else None,
+            self._source(first) if first else None,
+            {"webrtc": viewers(people)},
         )
+
+    def _source(self, one: Publication) -> SourceStatus:
+        return one.source(None if one.ingress_id is None else self.figures(one.ingress_id))
 
     def source_status(self, key: RoomKey, stream_id: str) -> RoomStatus | None:
         """The room with that stream as its source; None if LiveKit does not have it."""
         status, one = self.status(key), self._rooms.get(key, {}).get(stream_id)
-        return attrs.evolve(status, source=one.source()) if status is not None and one is not None else None
+        return attrs.evolve(status, source=self._source(one)) if status is not None and one is not None else None
 
     def statuses(self, app: AppName | None = None) -> list[RoomStatus]:
         """All rooms somebody is in, or those of an app."""

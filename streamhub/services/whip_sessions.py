@@ -9,20 +9,19 @@ from itertools import count
 import attrs
 import trio
 
-from streamhub.errors import Forbidden, NotFound, StoreError, Unauthorized, Unavailable
+from streamhub.errors import Forbidden, NotFound, StoreError, Unavailable
 from streamhub.livekit.participants import Participant
 from streamhub.livekit.server import LiveKit
 from streamhub.livekit.whip import WhipClient
 from streamhub.model.clock import WallClock, utc_now
-from streamhub.model.ingress import WhipGrant, WhipSession
+from streamhub.model.ingress import InputType, WhipGrant, WhipSession
 from streamhub.model.names import AppName, RoomKey, RoomName
 from streamhub.observe.log import get_logger
 from streamhub.services.sealing import digest
-from streamhub.store import apps as app_rows
+from streamhub.services.stream_keys import find_granted, unknown_key
 from streamhub.store import ingress as ingress_rows
 from streamhub.store import whip_sessions as rows
 from streamhub.store.db import Database, Store, Taken
-from streamhub.store.ingress import IngressRow
 from streamhub.store.whip_sessions import SessionRow
 
 PERIOD_S = 2.0
@@ -54,20 +53,7 @@ class WhipSessions:
 
     async def authorise(self, key: str) -> WhipGrant:
         """What the stream key grants. Raises Unauthorized (unknown), Forbidden (switched off, or LiveKit's)."""
-        found = await self.store.read(_with_app, digest(key))
-        if found is None or found[0].input_type != "whip":
-            raise _unknown_key()
-        row, app = found
-        if row.livekit_id is not None:
-            raise Forbidden(
-                "this stream key belongs to LiveKit's own ingress service, not to this door",
-                code="ingress_in_livekit",
-                hint="Point the encoder at the 'url' that GET /api/v1/apps/<app>/ingress shows for it.",
-            )
-        if not row.enabled:
-            raise Forbidden(
-                "this ingress is switched off", code="ingress_disabled", hint='PATCH it with {"enabled": true}.'
-            )
+        row, app = await find_granted(self.store, key, InputType.WHIP)
         return WhipGrant(row.id, RoomKey(AppName(app), RoomName(row.room)), row.identity, row.name)
 
     async def opened(self, grant: WhipGrant, session: WhipSession) -> str:
@@ -79,7 +65,7 @@ class WhipSessions:
             # moments later, may: then the media has stopped too, unless LiveKit runs on another machine.
             before = await self.store.write_soon(_open, row, grant)
         except Taken:
-            raise _unknown_key() from None
+            raise unknown_key() from None
         self._known[row.id_hash] = row
         if before is not None and (before.room, before.identity) == (row.room, row.identity):
             self._known.pop(before.id_hash, None)  # LiveKit has thrown it out: the identity is the same
@@ -181,20 +167,6 @@ class WhipSessions:
 def as_session(row: SessionRow) -> WhipSession:
     """The row as the WHIP door knows it."""
     return WhipSession(row.ingress_id, row.room, row.identity, row.resource, row.etag, row.mid, row.ufrag)
-
-
-def _unknown_key() -> Unauthorized:
-    return Unauthorized(
-        "this stream key is not known here, or has been revoked",
-        code="stream_key_invalid",
-        hint="POST /api/v1/apps/<app>/ingress makes one; its key is shown once.",
-    )
-
-
-def _with_app(db: Database, key_hash: str) -> tuple[IngressRow, str] | None:
-    row = ingress_rows.by_hash(db, key_hash)
-    app = None if row is None else app_rows.by_id(db, row.app_id)
-    return None if row is None or app is None else (row, app.name)
 
 
 def _open(db: Database, row: SessionRow, grant: WhipGrant) -> SessionRow | None:

@@ -1,4 +1,4 @@
-"""Rows of ``ingresses``. Only digests of stream keys are stored."""
+"""Rows of ``ingresses``. Only digests of stream keys are stored, and addresses of pulled sources sealed."""
 
 # ruff: noqa: S608 - only constants of this module are put into SQL; values are always bound.
 
@@ -16,7 +16,7 @@ from streamhub.store.times import from_ms, to_ms
 
 _COLUMNS = (
     "id, app_id, input_type, room, room_given, identity, name, key_hash, key_prefix, livekit_id, url, transcoding,"
-    " enabled, created_at, last_used_at"
+    " enabled, created_at, last_used_at, source, transport, on_demand, max_gop_s, max_height"
 )
 _LIKE_ESCAPES = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})
 
@@ -25,8 +25,9 @@ _LIKE_ESCAPES = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})
 class IngressRow:
     """One ingress as stored; ``room`` is namespaced, ``room_given`` as it was written when the ingress was made.
 
-    ``livekit_id``: LiveKit's, if its own service takes the source in; ``url`` (without credentials) and ``transcoding``
-    are known only of those. A source without a stream key has a ``key_hash`` that is no digest.
+    ``livekit_id``: LiveKit's, if its own service takes the source in; ``transcoding`` is known only of those, ``url``
+    (without credentials) of those and of pulls. A source without a stream key has a ``key_hash`` that is no digest.
+    ``source`` and what follows: of those that we pull ourselves; its sealed address. 0: no limit.
     """
 
     id: str
@@ -44,6 +45,11 @@ class IngressRow:
     livekit_id: str | None = None
     url: str | None = None
     transcoding: bool | None = None
+    source: bytes | None = attrs.field(default=None, repr=False)
+    transport: str = "auto"
+    on_demand: bool = False
+    max_gop_s: float = 0.0
+    max_height: int = 0
 
 
 def insert(db: Database, row: IngressRow) -> None:
@@ -65,9 +71,13 @@ def set_livekit(db: Database, ingress_id: str, livekit_id: str, url: str) -> Non
     db.execute("UPDATE ingresses SET livekit_id = ?, url = ? WHERE id = ?", [livekit_id, url, ingress_id])
 
 
-def set_enabled(db: Database, ingress_id: str, enabled: bool) -> None:
-    """Switch an ingress on or off."""
-    db.execute("UPDATE ingresses SET enabled = ? WHERE id = ?", [int(enabled), ingress_id])
+def update(db: Database, row: IngressRow) -> None:
+    """Store what may be changed of an ingress: all but its place and its key."""
+    db.execute(
+        "UPDATE ingresses SET name = :name, enabled = :enabled, url = :url, source = :source, transport = :transport,"
+        " on_demand = :on_demand, max_gop_s = :max_gop_s, max_height = :max_height WHERE id = :id",
+        attrs.asdict(row),
+    )
 
 
 def set_room(db: Database, ingress_id: str, room: str, room_given: str) -> None:
@@ -103,6 +113,22 @@ def by_hash(db: Database, key_hash: str) -> IngressRow | None:
 def of_app(db: Database, app_id: int) -> list[IngressRow]:
     """All ingresses of the app, newest first."""
     return page(db, app_id, limit=-1)[0]
+
+
+def pulled_here(db: Database) -> list[IngressRow]:
+    """Of every app those that we pull ourselves and that are switched on."""
+    rows = db.execute(f"SELECT {_COLUMNS} FROM ingresses WHERE source IS NOT NULL AND enabled ORDER BY rowid")
+    return [_row(r) for r in rows.fetchall()]
+
+
+def relayed_here(db: Database, app_id: int | None = None) -> list[str]:
+    """Ids of those, of the app or of all, whose source a relay of ours takes in."""
+    rows = db.execute(
+        "SELECT id FROM ingresses WHERE livekit_id IS NULL AND input_type IN ('rtmp', 'rtsp', 'url')"
+        " AND coalesce(?, app_id) = app_id",
+        [app_id],
+    )
+    return [r[0] for r in rows.fetchall()]
 
 
 def in_livekit(db: Database, app_id: int | None = None) -> list[IngressRow]:
@@ -164,7 +190,7 @@ def _one(db: Database, where: str, *args: object) -> IngressRow | None:
 
 def _row(values: Sequence[Any]) -> IngressRow:
     found = dict(zip(_COLUMNS.split(", "), values, strict=True))
-    found["enabled"] = bool(found["enabled"])
+    found["enabled"], found["on_demand"] = bool(found["enabled"]), bool(found["on_demand"])
     found["transcoding"] = None if found["transcoding"] is None else bool(found["transcoding"])
     found["created_at"], found["last_used_at"] = from_ms(found["created_at"]), from_ms(found["last_used_at"])
     return IngressRow(**found)

@@ -6,7 +6,7 @@ from quart import Blueprint, Response, g, request
 from quart_trio import QuartTrio
 
 from streamhub.web import errors
-from streamhub.web.api import apps, docs, health, ingress, join_tokens, streams, tokens, ws_ingest
+from streamhub.web.api import apps, docs, health, hls, ingress, join_tokens, streams, tokens, ws_ingest
 from streamhub.web.auth import peer
 from streamhub.web.cors import add_cors
 from streamhub.web.deps import Deps
@@ -25,7 +25,7 @@ _NOTHING_MAY_LOAD = "default-src 'none'; frame-ancestors 'none'"
 def all_routes(version: str) -> list[Route]:
     """Every operation of the REST API."""
     found: tuple[Route, ...] = (*health.ROUTES, *tokens.ROUTES, *apps.ROUTES, *join_tokens.ROUTES)
-    found += (*ingress.ROUTES, *ws_ingest.ROUTES, *streams.ROUTES)
+    found += (*ingress.ROUTES, *ws_ingest.ROUTES, *streams.ROUTES, *hls.ROUTES)
     return docs.routes_with_docs(found, version)
 
 

@@ -24,6 +24,7 @@ _ERROR_WORDS = {
     409: "Something is in the way",
     413: "The body is too large",
     415: "The body is not JSON",
+    422: "What was asked for cannot be had of it; the message says why",
     503: "What does this is not running; the hint says what to do",
 }
 _ERROR_SCHEMA = {

@@ -112,15 +112,30 @@ class Track:
     channels: int | None = None
 
 
+@attrs.frozen(kw_only=True)
+class Planned:
+    """What a sink of that kind would get; ``why`` in a person's words."""
+
+    output: Literal["webrtc", "hls", "mjpeg"]
+    video: Literal["copy", "encode", "none"]
+    audio: Literal["copy", "encode", "none"]
+    why: str = ""
+
+
+def _plans(given: Iterable[Planned | dict[str, Any]]) -> tuple[Planned, ...]:
+    return tuple(p if isinstance(p, Planned) else Planned(**p) for p in given)
+
+
 def _tracks(given: Iterable[Track | dict[str, Any]]) -> tuple[Track, ...]:
     return tuple(t if isinstance(t, Track) else Track(**t) for t in given)
 
 
 @attrs.frozen(kw_only=True)
 class Opened:
-    """The source runs, and has these tracks."""
+    """The source runs, and has these tracks; ``plans``: what it would cost on each output."""
 
     tracks: tuple[Track, ...] = attrs.field(converter=_tracks)
+    plans: tuple[Planned, ...] = attrs.field(default=(), converter=_plans)
 
 
 @attrs.frozen(kw_only=True)

@@ -12,11 +12,17 @@ VIEWER_PATH = "/live/ws"
 
 
 def state_message(
-    shown: tuple[State, datetime | None], camera: State, participant: str | None, published: Published | None
+    shown: tuple[State, datetime | None],
+    camera: State,
+    participant: str | None,
+    published: Published | None,
+    *,
+    hls: bool = False,
 ) -> str:
     """Sent on connect and on every change; ``since`` is null for a room that was never seen.
 
-    ``camera`` is the source of the pictures on this socket (null: there is none), ``publishers`` counts LiveKit's.
+    ``camera`` is the source of the pictures on this socket (null: there is none), ``publishers`` counts LiveKit's,
+    ``hls`` tells whether the room can be had by HLS.
     """
     state, since = shown
     return json.dumps(
@@ -26,6 +32,7 @@ def state_message(
             "since": iso_ms(since) if since else None,
             "camera": None if participant is None else {"state": camera.value, "participant": participant},
             "publishers": 0 if published is None else published.publishers,
+            "hls": hls,
         }
     )
 

@@ -27,6 +27,7 @@ def running(tmp_path: Path) -> Running:
         lan=None,
         demo=RoomKey(AppName("live"), RoomName("live-demo")),
         livekit=LiveKit(LiveKitKeys("APItest", "s" * 32), managed=True),
+        rtmp=(Address("127.0.0.1", 1935),),
         admin_token=None,
     )
 
@@ -52,3 +53,18 @@ def test_welcome_when_there_is_only_a_unix_socket_then_no_url_that_nobody_serves
 def test_welcome_when_a_socket_has_a_public_address_then_that_one(running: Running) -> None:
     running = attrs.evolve(running, addresses=(SOCKET,), base=Base("https", "cams.example"))
     assert "https://cams.example/play/live/live-demo" in welcome(running, Options(demo=True), terminal=False)
+
+
+@pytest.mark.parametrize(
+    ("rtmp", "lan", "shown"),
+    [
+        ((Address("127.0.0.1", 1936),), None, "rtmp://127.0.0.1:1936/live "),
+        ((Address("0.0.0.0", 1935),), "192.0.2.7", "rtmp://192.0.2.7:1935/live "),
+        ((), None, "off"),
+    ],
+)
+def test_welcome_then_it_says_where_rtmp_is(
+    running: Running, rtmp: tuple[Address, ...], lan: str | None, shown: str
+) -> None:
+    text = welcome(attrs.evolve(running, rtmp=rtmp, lan=lan), Options(), terminal=False)
+    assert f"RTMP          {shown}" in text

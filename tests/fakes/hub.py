@@ -7,6 +7,7 @@ from datetime import datetime
 import attrs
 import trio
 
+from streamhub.errors import Unavailable
 from streamhub.model.names import AppName, RoomKey, RoomName
 from streamhub.model.streams import EndOrder, RoomStatus, SourceStatus, State, StreamType
 
@@ -19,6 +20,8 @@ class FakeHub:
     rooms: dict[RoomKey, RoomStatus] = attrs.field(factory=dict)
     orders: list[tuple[str, EndOrder]] = attrs.field(factory=list)
     dismissed: list[AppName] = attrs.field(factory=list)
+    held: dict[RoomKey, str] = attrs.field(factory=dict)
+    playlists: set[RoomKey] = attrs.field(factory=set)
 
     def go_live(
         self,
@@ -84,6 +87,19 @@ class FakeHub:
         await trio.lowlevel.checkpoint()
         for status in self.statuses(app):
             self._end(status, order)
+
+    async def hold(self, key: RoomKey) -> tuple[str, bool]:
+        await trio.lowlevel.checkpoint()
+        if key not in self.rooms:
+            raise Unavailable("nobody publishes", code="room_offline")
+        return self.held.setdefault(key, f"hls_{len(self.held)}"), key in self.playlists
+
+    async def drop(self, key: RoomKey) -> str | None:
+        await trio.lowlevel.checkpoint()
+        return self.held.pop(key, None)
+
+    def active(self, key: RoomKey) -> bool:
+        return key in self.playlists
 
     def _end(self, status: RoomStatus, order: EndOrder) -> None:
         self.orders.append((str(status.key), order))

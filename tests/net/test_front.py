@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from streamhub.net.front import ACCEPT_AGAIN_S
+from streamhub.net.accepting import ACCEPT_AGAIN_S
 from streamhub.net.hypercorn import KEEP_ALIVE_S, MOST_HEADER_BYTES
 from streamhub.net.listeners import open_tcp, open_unix
 from tests.net.site import open_site

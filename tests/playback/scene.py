@@ -11,6 +11,7 @@ import trio
 import trio.testing
 
 from streamhub.model.streams import StreamType
+from streamhub.rooms.hls_files import HlsFiles
 from streamhub.rooms.room import Room
 from streamhub.rooms.session import Session
 from tests.support.media import Authority, Media, room_key, serve_media
@@ -23,8 +24,8 @@ def wall() -> datetime:
 
 
 @asynccontextmanager
-async def scene(authority: Authority | None = None) -> AsyncIterator[Media]:
-    async with serve_media(authority) as media:
+async def scene(authority: Authority | None = None, hls_files: HlsFiles | None = None) -> AsyncIterator[Media]:
+    async with serve_media(authority, hls_files) as media:
         media.hub.clock = wall
         yield media
 

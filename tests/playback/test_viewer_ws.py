@@ -34,7 +34,7 @@ async def next_message(socket: WebSocketConnection) -> str | bytes:
 
 async def next_state(socket: WebSocketConnection) -> tuple[str, str | None]:
     message = json.loads(await next_message(socket))
-    assert set(message) == {"type", "state", "since", "camera", "publishers"}
+    assert set(message) == {"type", "state", "since", "camera", "publishers", "hls"}
     assert message["type"] == "state"
     return message["state"], message["since"]
 

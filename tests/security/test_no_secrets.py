@@ -11,6 +11,8 @@ from tests.fakes.api import Api
 from tests.fakes.hub import FakeHub
 from tests.web.world import ASKS, World
 
+CAMERA_PASSWORD = "hunter33-of-the-door"
+CAMERA_URL = f"rtsp://admin:{CAMERA_PASSWORD}@192.168.1.20/1"
 CALLBACK_SECRET = "hunter22-is-not-a-good-secret"
 
 
@@ -18,21 +20,24 @@ async def test_answers_and_logs_when_everything_is_called_then_no_secret_in_them
     api: Api, services: Services, fake_hub: FakeHub, logged: Callable[[], str], admin_token: str
 ) -> None:
     world = World(services, fake_hub)
-    secrets = {admin_token, services.access.livekit.api_secret, CALLBACK_SECRET}
+    secrets = {admin_token, services.access.livekit.api_secret, CALLBACK_SECRET, CAMERA_PASSWORD}
 
     key = await api("POST", "/apps/live/ws-ingest", json={"room": "front"})
     rotated = await api("POST", f"/apps/live/ws-ingest/{key.data['id']}/rotate")
     own = await api("POST", "/apps/live/ws-ingest", json={"room": "own", "streamKey": "wsk_" + "burnt-in-" * 4})
     ingress = await api("POST", "/apps/live/ingress", json={"inputType": "whip", "room": "obs"})
     changed = await api("POST", f"/apps/live/ingress/{ingress.data['ingressId']}/rotate")
+    pushed = await api("POST", "/apps/live/ingress", json={"inputType": "rtmp", "room": "obs"})
+    pull = await api("POST", "/apps/live/ingress", json={"inputType": "rtsp", "room": "door", "url": CAMERA_URL})
+    assert pull.status == 201
     token = await api("POST", "/tokens", json={"name": "t", "scope": "global"})
     patched = await api("PATCH", "/apps/live", json={"callbackSecret": CALLBACK_SECRET})
-    for reply in (key, rotated, own, ingress, changed):
+    for reply in (key, rotated, own, ingress, changed, pushed):
         secrets.add(reply.data["streamKey"])
     secrets.add(token.data["token"])
-    for reply in (key, rotated, own, token, ingress, changed):
+    for reply in (key, rotated, own, token, ingress, changed, pushed, pull):
         assert reply.headers["Cache-Control"] == "no-store"
-    assert len(secrets) == 9
+    assert len(secrets) == 11
 
     answers = {"patched": patched.body}
     for route, ask_for in ASKS.items():
@@ -48,6 +53,14 @@ async def test_answers_and_logs_when_everything_is_called_then_no_secret_in_them
         "bad secret": await api("PATCH", "/apps/live", json={"callbackSecret": CALLBACK_SECRET * 20}),
         "unknown stream key": await api("POST", f"//whip/{changed.data['streamKey']}x", body=b"v=0"),
         "stream key without livekit": await api("POST", f"//whip/{changed.data['streamKey']}", body=b"v=0"),
+        "bad url": await api("POST", "/apps/live/ingress", json={"inputType": "url", "url": CAMERA_URL[1:]}),
+        "denied url": await api(
+            "POST",
+            "/apps/live/ingress/test",
+            json={"inputType": "rtsp", "url": CAMERA_URL.replace("192.168.1.20", "127.0.0.1")},
+        ),
+        "shown pull": await api("GET", f"/apps/live/ingress/{pull.data['ingressId']}"),
+        "made pull": pull,
         "unknown token": await api("GET", "/apps", token=admin_token + "x"),
         "a key is no token": await api("GET", "/apps", token=own.data["streamKey"]),
         "bad json": await api(

@@ -49,6 +49,7 @@ TABLE = {
     ("GET", "/api/v1/apps/<app>/play-token/<room>"): EVERYBODY,
     ("GET", "/api/v1/apps/<app>/ingress"): READ_APP,
     ("POST", "/api/v1/apps/<app>/ingress"): f"{NOBODY}  403 201 403 403  403 201 403",
+    ("POST", "/api/v1/apps/<app>/ingress/test"): f"{NOBODY}  403 200 403 403  403 200 403",
     ("GET", "/api/v1/apps/<app>/ingress/<ingress_id>"): READ_APP,
     ("PATCH", "/api/v1/apps/<app>/ingress/<ingress_id>"): f"{NOBODY}  403 403 200 403  403 403 200",
     ("POST", "/api/v1/apps/<app>/ingress/<ingress_id>/rotate"): f"{NOBODY}  403 403 201 403  403 403 201",
@@ -60,6 +61,9 @@ TABLE = {
     ("GET", "/api/v1/apps/<app>/streams"): READ_APP,
     ("GET", "/api/v1/apps/<app>/streams/<path:stream_id>"): READ_APP,
     ("DELETE", "/api/v1/apps/<app>/streams/<path:stream_id>"): f"{NOBODY}  403 403 204 403  403 403 204",
+    ("POST", "/api/v1/apps/<app>/streams/<path:stream_id>/hls/start"): f"{NOBODY}  403 201 403 403  403 201 403",
+    ("POST", "/api/v1/apps/<app>/streams/<path:stream_id>/hls/stop"): f"{NOBODY}  403 200 403 403  403 200 403",
+    ("GET", "/api/v1/apps/<app>/streams/<path:stream_id>/hls"): READ_APP,
 }
 
 

@@ -61,7 +61,7 @@ async def scene(services: Services, store: Store, fake_hub: FakeHub, wall: Clock
         return status if status and status.source and status.source.stream_id == stream_id else None
 
     there = LiveKitIngresses(livekit, watch, publication, chosen=True)
-    ingresses = Ingresses(store, services.whip_sessions, wall, there)
+    ingresses = Ingresses(store, services.whip_sessions, services.relays, wall, there)
     return Scene(services, store, fake_hub, livekit, watch, ingresses, await services.apps.get("live"))
 
 
@@ -130,8 +130,9 @@ async def test_create_when_the_caller_hangs_up_meanwhile_then_livekit_has_nothin
 @pytest.mark.parametrize(
     ("kind", "fields", "path", "words"),
     [
-        (InputType.RTSP, {"url": "rtsp://cam"}, "inputType", "cannot pull RTSP"),
-        (InputType.URL, {"url": "rtsp://u:p@cam/1"}, "url", "cannot pull RTSP"),
+        (InputType.URL, {"url": "rtsp://u:p@cam/1"}, "url", "inputType 'rtsp', which StreamHub pulls itself"),
+        (InputType.URL, {"url": "http://cam/1", "on_demand": True}, "onDemand", "does not go with LiveKit's"),
+        (InputType.RTMP, {"enabled": False}, "enabled", "switched on"),
         (InputType.URL, {"url": "file:///etc/passwd"}, "url", "expected http://"),
         (InputType.URL, {"url": "http:///x"}, "url", "and a host"),
         (InputType.URL, {}, "url", "is required"),
@@ -150,6 +151,26 @@ async def test_create_when_livekit_could_not_then_the_field_says_why_and_it_is_n
     assert words in problem.message
     assert "u:p@" not in str(caught.value.body())
     assert scene.livekit.calls == []
+
+
+async def test_rtsp_then_it_is_pulled_by_ourselves(scene: Scene) -> None:
+    issued = await scene.make(InputType.RTSP, url="rtsp://me:secret@192.168.1.20/1")
+    assert (issued.secret, issued.ingress.url) == (None, "rtsp://***@192.168.1.20/1")
+    assert scene.livekit.calls == []
+    (source,) = await scene.services.relays.pulls()
+    assert source.grant.ingress_id == issued.ingress.id
+    await scene.ingresses.patch(scene.app, issued.ingress.id, IngressPatch(enabled=False))
+    assert await scene.services.relays.pulls() == []
+
+
+async def test_patch_of_what_livekit_has_then_only_whether_it_is_switched_on(scene: Scene) -> None:
+    scene.livekit.worker = True
+    one = (await scene.make(InputType.URL, url="http://cam.example/1")).ingress
+    with pytest.raises(BadRequest) as caught:
+        await scene.ingresses.patch(
+            scene.app, one.id, IngressPatch(url="http://cam.example/2", participant_name="B", max_height=720)
+        )
+    assert {p.path for p in caught.value.fields} == {"url", "participantName", "maxHeight"}
 
 
 async def test_activity_then_as_the_room_and_livekit_have_it(scene: Scene) -> None:

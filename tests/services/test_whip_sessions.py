@@ -64,7 +64,7 @@ def sessions(store: Store, wall: Clock, livekit: ScriptedLiveKit, rooms: Rooms) 
 
 @pytest.fixture
 def ingresses(services: Services, store: Store, sessions: WhipSessions, wall: Clock) -> Ingresses:
-    return Ingresses(store, sessions, wall)
+    return Ingresses(store, sessions, services.relays, wall)
 
 
 async def make(services: Services, ingresses: Ingresses, room: str = "obs") -> tuple[IssuedIngress, WhipGrant]:

@@ -46,7 +46,7 @@ def test_load_migrations_then_they_come_in_the_order_of_their_files(newer: Path)
 
 def test_migrate_when_run_again_then_nothing_happens(tmp_path: Path) -> None:
     db = open_raw(tmp_path / "s.db")
-    assert migrate(db) == ["m0001_initial", "m0002_ingress", "m0003_livekit_ingress"]
+    assert migrate(db) == ["m0001_initial", "m0002_ingress", "m0003_livekit_ingress", "m0004_relays"]
     schema = db.schema
     assert migrate(db) == []
     assert db.schema == schema

@@ -26,6 +26,7 @@ from streamhub.net.listeners import open_tcp
 from streamhub.net.peers import Peers
 from streamhub.playback.placeholder import draw
 from streamhub.playback.requests import Playback
+from streamhub.rooms.hls_files import HlsFiles
 from streamhub.rooms.hub import Hub
 
 APP = AppName("live")
@@ -76,7 +77,7 @@ class Authority:
             raise NotFound(f"no app '{app}'")
         if self.private and token != "good":
             raise Unauthorized("play token required")
-        return ViewGrant(room_key(room), self.viewer_limits)
+        return ViewGrant(room_key(room), self.viewer_limits, private=self.private)
 
 
 @attrs.define(eq=False)
@@ -107,7 +108,7 @@ async def _placeholder(key: RoomKey, state: object, since: object, size: tuple[i
 
 
 @asynccontextmanager
-async def serve_media(authority: Authority | None = None) -> AsyncIterator[Media]:
+async def serve_media(authority: Authority | None = None, hls_files: HlsFiles | None = None) -> AsyncIterator[Media]:
     """The media server, stopped at the end of the block."""
     authority = authority or Authority()
     events: list[StreamEvent] = []
@@ -122,7 +123,7 @@ async def serve_media(authority: Authority | None = None) -> AsyncIterator[Media
         await trio.lowlevel.checkpoint()
         return seen.get(key)
 
-    hub = Hub(emit, _placeholder, last_seen)
+    hub = Hub(emit, _placeholder, last_seen, hls_files=hls_files)
     listener, address = open_tcp("127.0.0.1", 0, setting="test")
     door = CameraDoor(hub, authority, emit, results.append)
     base = Base("http", str(address))

@@ -76,6 +76,7 @@ class Server:
         env = {
             "STREAMHUB_HTTP_BIND": bind,
             "STREAMHUB_DATA_DIR": str(self.data_dir),
+            "STREAMHUB_RTMP_BIND": "127.0.0.1:0",
             "STREAMHUB_LOG_FORMAT": "json",
             "STREAMHUB_LIVEKIT_BINARY": "off",  # tests that need one say so: tests/support/livekit.py
         }

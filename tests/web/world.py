@@ -17,6 +17,7 @@ from streamhub.services.ingress_values import NewIngress
 from streamhub.services.keys import NewKey
 from streamhub.services.tokens import NewToken
 from tests.fakes.hub import FakeHub
+from tests.fakes.relay_supervisor import FakeRelays
 
 
 @attrs.frozen
@@ -86,6 +87,11 @@ async def _post_ingress(world: World) -> Ask:
     return Ask("/apps/live/ingress", {"inputType": "whip", "room": f"room{world.fresh()}"})
 
 
+async def _probe(world: World) -> Ask:
+    FakeRelays().join(world.services.relays)
+    return Ask("/apps/live/ingress/test", {"inputType": "rtsp", "url": "rtsp://me:hunter22@192.168.1.20/1"})
+
+
 def _ingress(tail: str = "", json: Any = None) -> Callable[[World], Awaitable[Ask]]:
     async def ask(world: World) -> Ask:
         return Ask(f"/apps/live/ingress/{await world.ingress_id()}{tail}", json)
@@ -107,6 +113,13 @@ async def _delete_token(world: World) -> Ask:
 
 async def _stream(world: World) -> Ask:
     return Ask(f"/apps/live/streams/{(await world.stream_id()).replace('/', '%2F')}")
+
+
+def _hls(tail: str) -> Callable[[World], Awaitable[Ask]]:
+    async def make(world: World) -> Ask:
+        return Ask(f"{(await _stream(world)).path}/hls{tail}")
+
+    return make
 
 
 async def _stream_list(world: World) -> Ask:
@@ -135,6 +148,7 @@ ASKS: dict[tuple[str, str], Callable[[World], Awaitable[Ask]]] = {
     ("GET", "/api/v1/apps/<app>/play-token/<room>"): fixed("/apps/live/play-token/cam1"),
     ("GET", "/api/v1/apps/<app>/ingress"): fixed("/apps/live/ingress"),
     ("POST", "/api/v1/apps/<app>/ingress"): _post_ingress,
+    ("POST", "/api/v1/apps/<app>/ingress/test"): _probe,
     ("GET", "/api/v1/apps/<app>/ingress/<ingress_id>"): _ingress(),
     ("PATCH", "/api/v1/apps/<app>/ingress/<ingress_id>"): _ingress(json={"enabled": False}),
     ("POST", "/api/v1/apps/<app>/ingress/<ingress_id>/rotate"): _ingress("/rotate"),
@@ -147,4 +161,7 @@ ASKS: dict[tuple[str, str], Callable[[World], Awaitable[Ask]]] = {
     ("GET", "/api/v1/apps/<app>/streams"): _stream_list,
     ("GET", "/api/v1/apps/<app>/streams/<path:stream_id>"): _stream,
     ("DELETE", "/api/v1/apps/<app>/streams/<path:stream_id>"): _stream,
+    ("POST", "/api/v1/apps/<app>/streams/<path:stream_id>/hls/start"): _hls("/start"),
+    ("POST", "/api/v1/apps/<app>/streams/<path:stream_id>/hls/stop"): _hls("/stop"),
+    ("GET", "/api/v1/apps/<app>/streams/<path:stream_id>/hls"): _hls(""),
 }

@@ -15,6 +15,7 @@ def test_state_message_when_the_room_was_seen_then_since_is_utc_with_millisecond
         "since": "2026-11-23T02:05:06.789Z",
         "camera": {"state": "stale", "participant": "door"},
         "publishers": 0,
+        "hls": False,
     }
 
 
@@ -25,6 +26,7 @@ def test_state_message_when_the_room_was_never_seen_then_since_is_null() -> None
         "since": None,
         "camera": None,
         "publishers": 0,
+        "hls": False,
     }
 
 

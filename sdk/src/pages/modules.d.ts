@@ -7,6 +7,8 @@ declare module '#pages/link.js' {
     camera: { state: string; participant: string } | null
     /** How many publish in the LiveKit room. */
     publishers: number
+    /** The room can be had by HLS. */
+    hls: boolean
     since: Date | null
   }
   export interface Link {
@@ -26,6 +28,14 @@ declare module '#pages/link.js' {
       blocked(): void
     },
   ): Link
+}
+
+declare module '#pages/hls.js' {
+  export function playHls(
+    video: HTMLVideoElement,
+    url: string,
+    on: { library: string; failed(status: number): void },
+  ): () => void
 }
 
 declare module '#pages/mjpeg.js' {
@@ -120,4 +130,5 @@ declare module '#pages/config.js' {
   }
   export function socketUrl(config: Config): string
   export function mjpegUrl(config: Config): string
+  export function hlsUrl(config: Config): string
 }

@@ -1,27 +1,34 @@
+import { hlsUrl } from '#pages/config.js'
+import { playHls } from '#pages/hls.js'
 import { httpOrigin, type Place } from '../server.js'
 
-const PROBE_LIMIT_MS = 5000
-const TYPE = 'application/vnd.apple.mpegurl'
-
-const hlsUrl = ({ server, app, room }: Place, token: string | null): string => {
-  const url = new URL(`${httpOrigin(server)}/hls/${[app, room].map(encodeURIComponent).join('/')}/index.m3u8`)
-  if (token) url.searchParams.set('token', token)
-  return url.href
+/**
+ * Plays the room by HLS, by the browser itself or by hls.js, which the server has; `failed` is called once if it does
+ * not play any more. Returns a function that ends it.
+ */
+export function startHls(video: HTMLVideoElement, place: Place, token: string | null, failed: () => void): () => void {
+  const origin = httpOrigin(place.server)
+  const url = hlsUrl({ origin, app: place.app, room: place.room, token })
+  return playHls(video, url, { library: `${origin}/static/sdk/hls.js`, failed })
 }
 
-/** The playlist's address if this browser plays HLS by itself and the server has one for the room, else null. */
-export async function probeHls(video: HTMLVideoElement, place: Place, token: string | null): Promise<string | null> {
-  if (!video.canPlayType(TYPE)) return null
-  const url = hlsUrl(place, token)
-  const abort = new AbortController()
-  const timer = setTimeout(() => abort.abort(), PROBE_LIMIT_MS)
-  try {
-    const answer = await fetch(url, { signal: abort.signal, credentials: 'omit' })
-    await answer.body?.cancel()
-    return answer.ok ? url : null
-  } catch {
-    return null
-  } finally {
-    clearTimeout(timer)
+// Nothing new on the screen for so long: it does not play; and after so long it never will, this way.
+const SILENCE_MS = 6000
+const STUCK_MS = 20000
+
+/** Whether a video goes on, told by its clock: an element also shows an old picture. Look twice a second. */
+export class Progress {
+  #at = 0
+  #movedAt = performance.now()
+
+  look(video: HTMLVideoElement): 'plays' | 'waits' | 'stuck' {
+    const now = performance.now()
+    if (video.currentTime !== this.#at && video.readyState >= 2) {
+      this.#at = video.currentTime
+      this.#movedAt = now
+    }
+    const silence = now - this.#movedAt
+    if (silence > STUCK_MS && document.visibilityState !== 'hidden') return 'stuck'
+    return this.#at > 0 && silence < SILENCE_MS ? 'plays' : 'waits'
   }
 }

@@ -3,7 +3,7 @@ import { Emitter } from '../events.js'
 import { StreamHubError } from '../errors.js'
 import { accessOf, askPlayToken, type Access, type Place, type TokenAnswer } from '../server.js'
 import type { DataMessage } from '../session.js'
-import { probeHls } from './hls.js'
+import { Progress, startHls } from './hls.js'
 import { createPictures, type Pictures } from './picture.js'
 import { createWatching, type Watching } from './webrtc.js'
 
@@ -39,7 +39,9 @@ const TICK_MS = 500
 const SPEECHLESS_MS = 2000
 // A publisher who comes back finds us still in the room.
 const LINGER_MS = 30000
-const HLS_AGAIN_MS = 15000
+const HLS_AGAIN_MS = 5000
+// A source that is live is given so long to come to LiveKit.
+const LONELY_MS = 4000
 const REFUSALS: Record<string, string> = {
   playback_unauthorized: 'this room is private: play it with a token that may watch it',
   unknown_app: 'there is no such app on this server',
@@ -64,9 +66,11 @@ export class Player extends Emitter<PlayEvents> {
   #sounding = ''
   #startedAt = performance.now()
   #unwantedAt = 0
-  #hls: string | null = null
-  #hlsAskedAt = -Infinity
+  #endHls: (() => void) | null = null
+  #hlsProgress = new Progress()
   #hlsPlays = false
+  #hlsAgainAt = 0
+  #lonelySince = 0
 
   /** @internal Use play(). */
   constructor(element: HTMLElement, options: PlayOptions) {
@@ -91,8 +95,6 @@ export class Player extends Emitter<PlayEvents> {
       changed,
     })
     this.video.addEventListener('volumechange', this.#volume)
-    this.video.addEventListener('playing', this.#hlsHeard)
-    this.video.addEventListener('error', this.#hlsFailed)
     globalThis.addEventListener('online', this.#online)
     this.#timer = setInterval(() => void this.#watching.look().then(changed), TICK_MS)
     // A private room's pictures want the token too.
@@ -147,8 +149,6 @@ export class Player extends Emitter<PlayEvents> {
     clearInterval(this.#timer)
     globalThis.removeEventListener('online', this.#online)
     this.video.removeEventListener('volumechange', this.#volume)
-    this.video.removeEventListener('playing', this.#hlsHeard)
-    this.video.removeEventListener('error', this.#hlsFailed)
     this.#watching.stop()
     this.#pictures.stop()
     this.#use(null)
@@ -174,7 +174,7 @@ export class Player extends Emitter<PlayEvents> {
     else this.#want(performance.now() - this.#startedAt > SPEECHLESS_MS)
     if (this.#watching.playing) this.#use('webrtc')
     else if (this.#pictures.playing) this.#use('mjpeg')
-    else if (this.#watching.failed) this.#tryHls()
+    else if (told?.hls && (this.#source === 'hls' || this.#watching.failed || this.#isLonely(told))) this.#tryHls()
     else if (this.#source !== 'webrtc' || !this.#watching.running) this.#use(null)
     const publishers = this.publishers.join('\n')
     if (publishers !== this.#publishers) {
@@ -195,18 +195,19 @@ export class Player extends Emitter<PlayEvents> {
     }
   }
 
+  // Live, but not in LiveKit.
+  #isLonely({ state, publishers }: { state: string; publishers: number }): boolean {
+    const now = performance.now()
+    if (state !== 'live' || publishers) this.#lonelySince = 0
+    else this.#lonelySince ||= now
+    return this.#lonelySince > 0 && now - this.#lonelySince > LONELY_MS
+  }
+
   #tryHls(): void {
-    if (this.#hls) {
-      this.#use('hls')
-      return
-    }
-    this.#use(null)
-    if (performance.now() - this.#hlsAskedAt < HLS_AGAIN_MS) return
-    this.#hlsAskedAt = performance.now()
-    void probeHls(this.video, this.#options, this.#token).then(url => {
-      this.#hls = url
-      if (url) this.#decide()
-    })
+    const found = this.#source === 'hls' ? this.#hlsProgress.look(this.video) : 'waits'
+    this.#hlsPlays = found === 'plays'
+    if (found === 'stuck') this.#hlsFailed()
+    else this.#use(performance.now() < this.#hlsAgainAt ? null : 'hls')
   }
 
   #use(source: PlaySource | null): void {
@@ -214,16 +215,18 @@ export class Player extends Emitter<PlayEvents> {
     this.#source = source
     if (before === 'hls' && source !== 'hls') {
       this.#hlsPlays = false
-      this.#hls = null
-      this.video.removeAttribute('src')
-      this.video.load()
+      this.#endHls?.()
+      this.#endHls = null
     }
     if (before === 'mjpeg' && source !== 'mjpeg') this.video.srcObject = null
     // With nothing better to see a track is put in as soon as it is there, before anything came of it.
     this.#watching.show(source === 'webrtc' || source === null)
     if (source === before) return
     if (source === 'mjpeg') this.video.srcObject = this.#pictures.canvas.captureStream()
-    if (source === 'hls') this.video.src = this.#hls as string
+    if (source === 'hls') {
+      this.#hlsProgress = new Progress()
+      this.#endHls = startHls(this.video, this.#options, this.#token, this.#hlsFailed)
+    }
     if (source) this.#sound.add(this.video)
     this.emit('source', source)
   }
@@ -234,7 +237,7 @@ export class Player extends Emitter<PlayEvents> {
     const error = this.#watching.error
     if (playing) this.#become('playing')
     else if (refused) this.#become('refused')
-    else if (told && !told.publishers && !told.camera && told.state !== 'connecting') this.#become('offline')
+    else if (told && !told.publishers && !told.camera && !['connecting', 'live'].includes(told.state)) this.#become('offline')
     else if (told?.camera?.state === 'offline') this.#become('offline')
     else this.#become('connecting')
     if (playing) this.#problem = ''
@@ -272,15 +275,9 @@ export class Player extends Emitter<PlayEvents> {
     else if (this.video.volume !== this.#sound.volume) this.#sound.setVolume(this.video.volume)
   }
 
-  readonly #hlsHeard = (): void => {
-    this.#hlsPlays = this.#source === 'hls'
-    this.#decide()
-  }
-
   readonly #hlsFailed = (): void => {
-    if (this.#source !== 'hls') return
-    this.#hls = null
-    this.#decide()
+    this.#hlsAgainAt = performance.now() + HLS_AGAIN_MS
+    if (this.#source === 'hls') this.#use(null)
   }
 }
 

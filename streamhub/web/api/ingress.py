@@ -1,4 +1,4 @@
-"""``/apps/<app>/ingress``: sources that publish by a stream key."""
+"""``/apps/<app>/ingress``: sources that publish by a stream key, or are pulled."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from streamhub.model.access import Right
 from streamhub.services.fields import Page
 from streamhub.services.ingress_values import IngressPatch, IngressQuery, NewIngress
 from streamhub.web.api.shapes.ingress import DeletedIngress, IngressAnswer, NewIngressAnswer, shown, shown_new
+from streamhub.web.api.shapes.probe import ProbeAnswer, shown_probe
 from streamhub.web.auth import APP_MANAGE, APP_PUBLISH, APP_READ
 from streamhub.web.deps import Deps
 from streamhub.web.routing import Call, Route
@@ -22,6 +23,10 @@ async def create_ingress(deps: Deps, call: Call) -> NewIngressAnswer:
         # As with camera keys: only who manages the app decides about a chosen key.
         call.principal.require(Right.MANAGE, call.loaded_app.name)
     return shown_new(call.loaded_app, await deps.services.ingress.create(call.loaded_app, new), call.base)
+
+
+async def probe_ingress(deps: Deps, call: Call) -> ProbeAnswer:
+    return shown_probe(*await deps.services.ingress.probe(call.loaded_app, call.body))
 
 
 async def get_ingress(deps: Deps, call: Call) -> IngressAnswer:
@@ -59,13 +64,23 @@ ROUTES = (
     Route(
         method="POST",
         path="/apps/<app>/ingress",
-        summary="Make an ingress; its stream key is in this answer only",
+        summary="Make an ingress; the stream key of one that is pushed is in this answer only",
         auth=APP_PUBLISH,
         handler=create_ingress,
         body=NewIngress,
         answer=NewIngressAnswer,
         status=201,
         errors=(409, 503),
+    ),
+    Route(
+        method="POST",
+        path="/apps/<app>/ingress/test",
+        summary="Look at a source before it is pulled: its codecs, a picture, what it would cost; nothing is stored",
+        auth=APP_PUBLISH,
+        handler=probe_ingress,
+        body=NewIngress,
+        answer=ProbeAnswer,
+        errors=(422, 503),
     ),
     Route(
         method="GET",
@@ -78,7 +93,7 @@ ROUTES = (
     Route(
         method="PATCH",
         path="/apps/<app>/ingress/<ingress_id>",
-        summary="Switch an ingress on or off; switched off, its source is disconnected",
+        summary="Change an ingress, or switch it on or off; switched off, its source is disconnected",
         auth=APP_MANAGE,
         handler=patch_ingress,
         body=IngressPatch,

@@ -16,7 +16,7 @@ _HOST = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}", re.ASCII)
 
 
 def content_security_policy(base: Base, ancestors: str, rtc_url: str | None = None) -> str:
-    """The policy of a page: own scripts, styles and pictures, own sockets, nothing inline, nothing from elsewhere.
+    """The policy of a page: own scripts, styles and media, own sockets, nothing inline, nothing from elsewhere.
 
     The socket's origin is named although ``'self'`` covers it today: Safari before 15.4 does not match ``ws:`` by it.
     A host that could end the directive is left out. ``rtc_url`` is the WebSocket of a LiveKit that browsers reach
@@ -33,6 +33,7 @@ def content_security_policy(base: Base, ancestors: str, rtc_url: str | None = No
             "script-src 'self'",
             "style-src 'self'",
             "img-src 'self' blob: data:",
+            "media-src 'self' blob:",
             f"connect-src 'self'{sockets}",
             "base-uri 'none'",
             "form-action 'none'",

@@ -20,6 +20,7 @@ export function socketUrl(config) {
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
   url.searchParams.set('app', config.app);
   url.searchParams.set('room', config.room);
+  url.searchParams.set('pictures', 'camera'); // what is played otherwise need not be decoded for it
   return withToken(url, config);
 }
 
@@ -28,6 +29,11 @@ export function mjpegUrl(config) {
   const url = new URL(`/live/${path}/mjpeg`, config.origin);
   url.searchParams.set('t', Date.now());
   return withToken(url, config);
+}
+
+export function hlsUrl(config) {
+  const path = [config.app, config.room].map(encodeURIComponent).join('/');
+  return withToken(new URL(`/hls/${path}/index.m3u8`, config.origin), config);
 }
 
 function withToken(url, config) {

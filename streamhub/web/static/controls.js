@@ -86,7 +86,7 @@ function toggleFit(root) {
 
 // The video for the little window: who speaks, else the first.
 function floatable(player) {
-  const seen = player.viewing.tiles.all.filter((tile) => 'seen' in tile.element.dataset);
+  const seen = player.videos().filter((tile) => 'seen' in tile.element.dataset);
   return seen.find((tile) => 'speaking' in tile.element.dataset) || seen[0] || null;
 }
 

@@ -1,6 +1,6 @@
 // The viewer socket: dials, listens, notices silence, dials again for ever. One timer drives all of it.
 //
-// on.state(told)           the server's word: {state, since, camera, publishers}; state is live, stale, offline, …
+// on.state(told)           the server's word: {state, since, camera, publishers, hls}; state is live, stale, offline, …
 //                          camera {state, participant} is the source of the pictures here, null if there is none
 // on.frame(blob)           one JPEG
 // on.down()                the connection is gone, another attempt follows
@@ -157,8 +157,9 @@ function refusalOf(message) {
   return /^44/.test(message.code) && message.message !== 'handshake_error' ? String(message.message) : null;
 }
 
-function tellingOf({ state, since, camera, publishers }) {
-  return { state, since: since ? new Date(since) : null, camera: camera || null, publishers: publishers || 0 };
+function tellingOf({ state, since, camera, publishers, hls }) {
+  const at = since ? new Date(since) : null;
+  return { state, since: at, camera: camera || null, publishers: publishers || 0, hls: Boolean(hls) };
 }
 
 function parse(text) {

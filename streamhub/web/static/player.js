@@ -1,7 +1,8 @@
 // The player of both pages: the viewer socket tells what there is; a camera's pictures come over it onto the canvas,
 // publishers in LiveKit come by WebRTC into tiles beside it.
 
-import { mjpegUrl, readConfig, socketUrl } from './config.js';
+import { hlsUrl, mjpegUrl, readConfig, socketUrl } from './config.js';
+import { createHlsTile } from './hlstile.js';
 import { createLink } from './link.js';
 import { readMjpeg } from './mjpeg.js';
 import { createFps } from './pace.js';
@@ -16,6 +17,8 @@ import { wordsFor } from './verdict.js';
 import { STATES, refusalState } from './words.js';
 
 const HIDDEN_LIMIT_MS = 30000;
+// A source that is live is given so long to come to LiveKit.
+const LONELY_MS = 4000;
 const PICTURED = new Set(['live', 'stale']);
 
 export function startPlayer() {
@@ -34,12 +37,15 @@ export function startPlayer() {
   let socket = 'opening'; // then up, or down
   let cameraThere = false; // as far as was told
   let asleep = true;
+  let lonelySince = 0; // live, but not in LiveKit; 0: it is not so
 
   const arrange = keepDivided(box);
   const sound = createSound({ muted: config.muted, changed: notify });
   const viewing = createViewing(config, box, sound, {
     changed: tell,
   });
+
+  const hls = createHlsTile(hlsUrl(config), box, sound, { name: config.name, changed: tell });
 
   const painter = createPainter(document.getElementById('picture'), (frame) => {
     const first = !shown;
@@ -91,16 +97,34 @@ export function startPlayer() {
   // What is seen, in words; and which tiles there are.
   function tell() {
     const seen = viewing.state();
+    hls.want(!asleep && needsHls(seen));
     if (!asleep) {
-      const given = { told, socket, camera: camera(), seen, fellBack, participant: config.participant };
+      const given = { told, socket, camera: camera(), seen, fellBack, hls: hls.playing, participant: config.participant };
       const [words, since] = refusal ? [refusalState(refusal), null] : wordsFor(given);
       status.show(words, since);
     }
     // The camera's last picture stays until there is something else to see.
-    cameraTile.hidden = seen.people > 0 && !cameraThere && !fellBack;
+    cameraTile.hidden = hls.playing || (seen.people > 0 && !cameraThere && !fellBack);
+    for (const tile of viewing.tiles.all) tile.element.hidden = hls.playing; // who is in the room is in its HLS
     markQuiet(cameraTile, !cameraTile.hidden && seen.people > 0 && !fellBack && !(camera() && camera().state === 'live'));
     arrange();
     notify();
+  }
+
+  // Something is live that does not come by WebRTC, or comes to LiveKit not at all.
+  function needsHls(seen) {
+    if (socket !== 'up' || !told.hls || camera() || seen.playing || config.participant !== null) return false;
+    return seen.failed || isLonely();
+  }
+
+  function isLonely() {
+    const now = performance.now();
+    if (told.state !== 'live' || told.publishers) lonelySince = 0;
+    else if (!lonelySince) {
+      lonelySince = now;
+      setTimeout(tell, LONELY_MS);
+    }
+    return lonelySince > 0 && now - lonelySince >= LONELY_MS;
   }
 
   function notify() {
@@ -154,6 +178,7 @@ export function startPlayer() {
     stopFallback();
     link.stop();
     viewing.stop();
+    hls.want(false);
     socket = 'opening';
     told = null;
     quiet();
@@ -184,7 +209,12 @@ export function startPlayer() {
       const found = people.map((tile) => ({ element: tile.element, source: tile.video }));
       const here = fellBack || (camera() && PICTURED.has(camera().state));
       if (here && shown) found.unshift({ element: cameraTile, source: document.getElementById('picture') });
+      if (hls.playing) return [hls.tile];
       return viewing.state().playing || here ? found : [];
+    },
+    // The tiles whose video may float in a little window.
+    videos() {
+      return hls.playing ? [{ element: hls.tile.element, video: hls.tile.source }] : viewing.tiles.all;
     },
     // {blob, at} of what is seen. A camera alone: its own JPEG as it came, full size, not encoded again.
     async snapshot() {

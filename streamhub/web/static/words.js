@@ -12,6 +12,7 @@ export const STATES = {
   connecting: { look: 'waiting', badge: 'Connecting', title: 'Waiting for the first picture' },
   lost: { look: 'waiting', badge: 'Reconnecting', title: 'Connection lost', hint: TRY_AGAIN },
   mjpeg: { look: 'plain', badge: 'MJPEG' },
+  hls: { look: 'plain', badge: 'HLS' },
   joining: { look: 'waiting', badge: 'Connecting', title: 'Connecting…' },
   mending: { look: 'waiting', badge: 'Reconnecting', title: 'Connection lost', hint: TRY_AGAIN },
   noMedia: {

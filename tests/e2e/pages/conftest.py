@@ -52,6 +52,7 @@ class Hub:
     port: int = attrs.field(factory=free_port)
     process: subprocess.Popen[bytes] | None = None
     extra: dict[str, str] = attrs.field(factory=dict)
+    program: list[str] = attrs.field(factory=lambda: [*PROGRAM, "serve"])
 
     @property
     def base_url(self) -> str:
@@ -72,7 +73,7 @@ class Hub:
     def start(self) -> None:
         log = (self.data_dir.parent / "server.log").open("ab")
         with log:
-            self.process = subprocess.Popen([*PROGRAM, "serve"], env=self.env, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.program, env=self.env, stdout=log, stderr=log)
         wait_until(self._answers, "the server answers", START_S)
 
     def stop(self) -> None:

@@ -14,7 +14,6 @@ from streamhub.services.apps import App
 from streamhub.services.ingress_values import Ingress, IssuedIngress
 
 WHIP_PATH = "/whip"
-RTMP_PORT = 1935
 
 
 def _wire(name: str, *, secret: bool = False) -> Any:
@@ -34,12 +33,22 @@ class IngressAnswer:
     key_prefix: str
     enabled: bool
     status: str
+    state: str
     bitrate: int | None
     width: int | None
     height: int | None
+    fps: float | None
+    codec: str | None
+    keyframe_interval: float | None
+    hints: tuple[str, ...]
     viewers: int | None
     started_at: str | None
     last_error: str | None
+    retry_at: str | None
+    on_demand: bool | None
+    transport: str | None
+    max_gop_seconds: float | None
+    max_height: int | None
     created_at: str
     last_used_at: str | None
     requires_password: bool = _wire("requires_password")
@@ -72,7 +81,7 @@ class DeletedIngress:
 
 def shown(app: App, one: Ingress, base: Base) -> IngressAnswer:
     """An ingress as the API lists it."""
-    doing = one.activity
+    doing, pull = one.activity, one.pull
     return IngressAnswer(
         ingress_id=one.id,
         input_type=one.input_type.value,
@@ -85,12 +94,22 @@ def shown(app: App, one: Ingress, base: Base) -> IngressAnswer:
         key_prefix=one.key_prefix,
         enabled=one.enabled,
         status=doing.state.value,
+        state=doing.state.liveness.value,
         bitrate=doing.bitrate,  # of our own WHIP LiveKit does not tell it
         width=doing.width,
         height=doing.height,
+        fps=doing.fps,
+        codec=doing.codec,
+        keyframe_interval=doing.keyframe_interval_s,
+        hints=doing.hints,
         viewers=None,
         started_at=None if doing.started_at is None else iso_ms(doing.started_at),
         last_error=doing.error,
+        retry_at=None if doing.retry_at is None else iso_ms(doing.retry_at),
+        on_demand=pull.on_demand if pull else None,
+        transport=pull.transport.value if pull else None,
+        max_gop_seconds=pull.max_gop_s or None if pull else None,
+        max_height=pull.max_height or None if pull else None,
         created_at=sqlite_time(one.created_at),
         last_used_at=None if one.last_used_at is None else sqlite_time(one.last_used_at),
         requires_password=False,
@@ -125,7 +144,7 @@ def shown_new(app: App, issued: IssuedIngress, base: Base) -> NewIngressAnswer:
 def _url(one: Ingress, base: Base) -> str:
     """Where its encoder goes, or what is pulled."""
     if one.url is not None:
-        return one.url if one.input_type is InputType.URL else one.url.rstrip("/")
+        return one.url if one.input_type.pulled else one.url.rstrip("/")
     if one.input_type is InputType.RTMP:
-        return f"rtmp://{base.hostname}:{RTMP_PORT}/live"  # nobody told us: as LiveKit's ingress service has it
+        return f"rtmp://{base.hostname}:{one.rtmp_port}/live"
     return base.http + WHIP_PATH

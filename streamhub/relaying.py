@@ -1,0 +1,99 @@
+"""Everything that relays need, put together: the guarded way out, the workers' WHIP door, pulls, and RTMP."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+
+import attrs
+import trio
+
+from streamhub.ingest.relay_states import activity_of, probe_of
+from streamhub.ingest.relay_whip import RelayWhip
+from streamhub.ingest.relays import Relays
+from streamhub.ingest.rtmp_server import RtmpServer
+from streamhub.livekit.whip import WhipClient
+from streamhub.model.ingress import Activity
+from streamhub.model.relays import Probe, PullSource, SourceUnusable
+from streamhub.model.source_url import RTSP, parse_source_url
+from streamhub.net.guard import OutboundRules
+from streamhub.net.guard_proxy import GuardedProxy
+from streamhub.rooms.hub import Hub
+from streamhub.services.relay_sources import RelaySources
+from streamhub.wire.relay_control import Start
+
+RTMP_GRACE_S = 0.5
+PROBE_S = 8.0
+
+
+@attrs.define(eq=False)
+class Relaying:
+    """``run`` is a task its owner must start. Also what ``services.relay_sources`` asks of whoever runs the relays."""
+
+    sources: RelaySources
+    whip: RelayWhip
+    proxy: GuardedProxy
+    rules: OutboundRules
+    relays: Relays = attrs.field(init=False)
+    rtmp: RtmpServer = attrs.field(init=False)
+    _last: dict[str, Activity] = attrs.field(factory=dict)
+
+    @classmethod
+    def over(cls, sources: RelaySources, hub: Hub, client: WhipClient, hook_url: str) -> Relaying:
+        """All of it over the rows and the rooms; ``hook_url`` is the listener with the workers' WHIP door."""
+        made = cls(sources, RelayWhip(client, hook_url), GuardedProxy(sources.outbound), sources.outbound)
+        made.relays = Relays(hub, made.whip, sources, made.prepare)
+        made.rtmp = RtmpServer(sources, made.relays)
+        sources.changed = made.relays.look_soon
+        sources.states = sources.ends = sources.prober = made
+        return made
+
+    async def run(
+        self,
+        listeners: Sequence[trio.SocketListener],
+        tls: ssl.SSLContext | None,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Take sources in until cancelled."""
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self.proxy.run)
+            nursery.start_soon(self.sources.run)
+            nursery.start_soon(self.relays.run)
+            await nursery.start(self.rtmp.serve, listeners, tls)
+            task_status.started()
+
+    async def stop(self) -> None:
+        """Encoders are told that the server stops."""
+        await self.rtmp.stop(RTMP_GRACE_S)
+
+    async def prepare(self, source: PullSource) -> Start:
+        """What a worker is told of a source. Raises OutboundDenied, HostUnknown."""
+        url = parse_source_url(source.url)
+        address = (await self.rules.pin(url.host))[0]
+        height, gop_s = source.max_height, source.max_gop_s
+        if url.scheme in RTSP:
+            # A camera's redirect is not followed: so the address judged is the one opened.
+            return Start(kind="rtsp", url=url.at(address), transport=source.transport, max_height=height, gop_s=gop_s)
+        # Redirects and playlists lead on: each is judged by the proxy.
+        proxy = self.proxy.url(source.grant.ingress_id)
+        return Start(kind="http", url=url.full, proxy=proxy, max_height=height, gop_s=gop_s)
+
+    def activity(self, ingress_id: str) -> Activity | None:
+        """See ``model.relays.RelayStates``."""
+        running = self.relays.find(ingress_id)
+        return None if running is None else activity_of(running)
+
+    async def end(self, ingress_id: str) -> None:
+        """See ``model.relays.EndsRelay``."""
+        await self.relays.end(ingress_id)
+
+    async def probe(self, source: PullSource) -> Probe:
+        """See ``model.relays.ProbesSource``."""
+        start = await self.prepare(source)
+        found: Probe | None = None
+        with trio.move_on_after(PROBE_S):
+            found = await probe_of(start, self.relays.open_worker)
+        if found is None:
+            raise SourceUnusable(f"the source gave nothing within {PROBE_S:g} s")
+        return found
