@@ -256,8 +256,12 @@ class _Pulled:
 
     async def run(self) -> None:
         """Until cancelled."""
-        with self.room.hls.offered():
-            await self._run()
+        self.room.wakeable = self.source.on_demand
+        try:
+            with self.room.hls.offered():
+                await self._run()
+        finally:
+            self.room.wakeable = False
 
     async def _run(self) -> None:
         waits, known = delays(0.5, UNKNOWN_CAP_S), False

@@ -18,7 +18,7 @@ from streamhub.relay.failures import failure_of, unexpected
 from streamhub.relay.hls import Segmenter
 from streamhub.relay.hls_sink import HlsSink
 from streamhub.relay.jpeg import JpegSink
-from streamhub.relay.plan import EncodeSettings, Limits, Plan, is_long_gop, plan_hls, plan_jpeg, plan_whip
+from streamhub.relay.plan import EncodeSettings, Limits, Plan, is_long_gop, plan_all, plan_hls, plan_jpeg, plan_whip
 from streamhub.relay.stats import Meter, hints_for
 from streamhub.relay.units import Unit
 from streamhub.relay.whip import WhipSink
@@ -80,7 +80,8 @@ class Hub:
             self.tracks = tracks
             self._audio, self._audio_template = audio, audio_template
             self._video_extradata = video_extradata
-            self.send(Opened(tracks=tracks))
+            plans = plan_all(tracks, self.limits, self._bitrate, AttachJpeg(id="").max_height)
+            self.send(Opened(tracks=tracks, plans=plans))
             if again:
                 for sink in list(self._sinks.values()):
                     if isinstance(sink, WhipSink):

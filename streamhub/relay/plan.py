@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 import attrs
 
-from streamhub.wire.relay_control import Track
+from streamhub.wire.relay_control import Planned, Track
 
 Way: TypeAlias = Literal["copy", "encode", "none"]
 
@@ -150,3 +150,16 @@ def plan_jpeg(tracks: tuple[Track, ...], limits: Limits, max_height: int, *, key
     if refused := _too_many(checked, limits):
         return Plan(refused=refused)
     return Plan(video="encode", why=f"decoded from {video.codec}")
+
+
+def plan_all(tracks: tuple[Track, ...], limits: Limits, bitrate: int, max_height: int) -> tuple[Planned, ...]:
+    """What each output would get, before anything is attached: to be shown."""
+    plans: dict[Literal["webrtc", "hls", "mjpeg"], Plan] = {
+        "webrtc": plan_whip(tracks, limits, None, bitrate),
+        "hls": plan_hls(tracks, limits, None, "fmp4", bitrate),
+        "mjpeg": plan_jpeg(tracks, limits, max_height, key_only=False),
+    }
+    return tuple(
+        Planned(output=output, video=p.video, audio=p.audio, why=p.refused.error if p.refused else p.why)
+        for output, p in plans.items()
+    )

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import attrs
@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 from streamhub.relay.adts import config_of, config_of_frame, is_adts, strip_adts
 from streamhub.relay.annexb import AnnexB
 from streamhub.relay.audio import AudioFormat
+from streamhub.relay.backfill import Backfill, Raw
 from streamhub.relay.failures import Failure
 from streamhub.relay.nal import sequence_sets
 from streamhub.relay.options import opening_of
@@ -69,6 +70,7 @@ class LibavSource:
     left: threading.Event = attrs.field(factory=threading.Event)
     # Kept for as long as the process: sinks take its streams as templates.
     _container: Any = None
+    _backfill: Backfill = attrs.field(factory=lambda: Backfill(0))
     _timeline: Timeline = attrs.field(factory=Timeline)
     _wall: WallClock = attrs.field(factory=WallClock)
     _video: VideoStream | None = None
@@ -138,55 +140,53 @@ class LibavSource:
             self._describe(None)
             return
         self._codec = self._video.codec_context.codec.canonical_name
+        self._backfill = Backfill(self._video.codec_context.reorder_depth)
         if self._codec in ("h264", "hevc"):
             self._annexb = AnnexB.of(self._codec, self._video)
 
     def _packet(self, packet: Any) -> None:
-        now = time.monotonic()
         is_video = packet.stream is self._video
         base, key = packet.time_base, packet.is_keyframe or not is_video
         pts, dts, length = (
             None if value is None else value * base.numerator * 1_000_000 // base.denominator
             for value in (packet.pts, packet.dts, packet.duration)
         )
-        duration = float(length or 0) if is_video else self._samples_last(packet) or float(length or 0)
-        # Last, since a filter leaves the packet empty.
-        data = self._annexb.convert(packet) if is_video and self._annexb is not None else bytes(packet)
-        if not is_video and self._adts and is_adts(data):
+        if self._untimed:
+            pts = dts = round(time.monotonic() * 1e6)
+        if is_video:
+            # Last, since a filter leaves the packet empty.
+            data = self._annexb.convert(packet) if self._annexb is not None else bytes(packet)
+            for raw in self._backfill.add(Raw(data, key, pts, dts, float(length or 0))):
+                self._place(raw, is_video=True)
+            return
+        data = bytes(packet)
+        if self._adts and is_adts(data):
             self._config = self._config or config_of_frame(data)
             data = strip_adts(data)
-        if not data:
+        self._place(Raw(data, True, pts, dts, self._samples_last(packet) or float(length or 0)), is_video=False)
+
+    def _place(self, raw: Raw, *, is_video: bool) -> None:
+        """Onto the timeline, and on to the hub."""
+        if not raw.data:
             return
-        if self._untimed:
-            pts = dts = round(now * 1e6)
-        pts, dts = self._timeline.place("video" if is_video else "audio", pts, dts, duration, sound=not is_video)
+        kind: Literal["video", "audio"] = "video" if is_video else "audio"
+        pts, dts = self._timeline.place(kind, raw.pts, raw.dts, raw.duration, sound=not is_video)
         if self._pace is not None:
             self._pace.wait(dts)
-            now = time.monotonic()
-        self.alive = now
-        if is_video and key:
-            self._look(data)
-        if is_video and pts < self._latest and self._track is not None and not self._track.b_frames:
-            # The headers did not say so, but pictures come in another order than they are shown.
-            self._describe(attrs.evolve(self._track, b_frames=True))
+        self.alive = time.monotonic()
         if is_video:
+            if raw.key:
+                self._look(raw.data)
+            if pts < self._latest and self._track is not None and not self._track.b_frames:
+                # The headers did not say so, but pictures come in another order than they are shown.
+                self._describe(attrs.evolve(self._track, b_frames=True))
             self._latest = max(self._latest, pts)
         if self._track is None and self._video is not None:
             return
         self.delivered = True
-        self.take(
-            Unit(
-                "video" if is_video else "audio",
-                self._codec if is_video else "audio",
-                data,
-                pts,
-                dts,
-                round(duration),
-                key,
-                self._wall.at_ms(pts, time.time() * 1000),
-                now,
-            )
-        )
+        at_ms = self._wall.at_ms(pts, time.time() * 1000)
+        codec = self._codec if is_video else "audio"
+        self.take(Unit(kind, codec, raw.data, pts, dts, round(raw.duration), raw.key, at_ms, self.alive))
 
     def _samples_last(self, packet: Any) -> float:
         """µs of a piece of sound by its count of samples: containers round to milliseconds, which adds up."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from streamhub.relay.plan import EncodeSettings, Limits, Plan, plan_hls, plan_jpeg, plan_whip
+from streamhub.relay.plan import EncodeSettings, Limits, Plan, plan_all, plan_hls, plan_jpeg, plan_whip
 from streamhub.wire.relay_control import Track
 
 LIMITS = Limits(max_pixels=1920 * 1080 * 30)
@@ -86,3 +86,12 @@ def test_pictures_of_a_source_without_any_then_refused(tracks) -> None:
     refused = plan_jpeg(tracks, LIMITS, 720, key_only=False).refused
     assert refused is not None
     assert refused.code == "no_media"
+
+
+def test_all_outputs_then_each_has_its_plan_also_one_that_is_refused() -> None:
+    plans = {p.output: (p.video, p.audio, p.why) for p in plan_all((UHD, AAC), LIMITS, 2_500_000, 720)}
+    assert plans["hls"] == ("copy", "copy", "")
+    assert plans["webrtc"][:2] == ("none", "none")
+    assert "3840x2160" in plans["webrtc"][2]
+    assert plans["mjpeg"][0] == "none"
+    assert [p.output for p in plan_all((AAC,), LIMITS, 2_500_000, 720)] == ["webrtc", "hls", "mjpeg"]

@@ -20,6 +20,7 @@ export function socketUrl(config) {
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
   url.searchParams.set('app', config.app);
   url.searchParams.set('room', config.room);
+  url.searchParams.set('pictures', 'camera'); // what is played otherwise need not be decoded for it
   return withToken(url, config);
 }
 

@@ -137,7 +137,7 @@ def test_token_of_the_address_reaches_the_socket_and_no_shared_address(open_page
         f"/play/live/{camera}?token=tok%20en", before=lambda p: p.on("websocket", lambda s: sockets.append(s.url))
     )
     expect_badge(page, "Live")
-    assert sockets == [f"ws://127.0.0.1:{hub.port}/live/ws?app=live&room=live-cam1&token=tok+en"]
+    assert sockets == [f"ws://127.0.0.1:{hub.port}/live/ws?app=live&room=live-cam1&pictures=camera&token=tok+en"]
     shared = page.eval_on_selector_all("#share input", "all => all.map((one) => one.value)")
     assert len(shared) == 4
     assert not any("tok" in text for text in shared)
