@@ -3,7 +3,7 @@ import { playHls } from '#pages/hls.js'
 import { httpOrigin, type Place } from '../server.js'
 
 /**
- * Plays the room by HLS, by the browser itself or by hls.js, which the server has; `failed` is called once if it does
+ * Plays the room by HLS, by hls.js, which the server has, or by the browser itself; `failed` is called once if it does
  * not play any more. Returns a function that ends it.
  */
 export function startHls(video: HTMLVideoElement, place: Place, token: string | null, failed: () => void): () => void {

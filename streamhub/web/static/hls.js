@@ -1,8 +1,11 @@
-// HLS in a video element: by the browser itself where it says that it can, else by hls.js, which is fetched then.
+// HLS in a video element: by hls.js, fetched then, or by the browser itself where that is Apple's or knows no other way.
 
 // How many segments behind the live end it plays, and from how many on it jumps back there.
 const BEHIND = 3;
 const MOST_BEHIND = 10;
+
+// Chromium plays HLS by itself too, but cannot parse a list that has just begun, and stops at discontinuities.
+const trusted = () => 'WebKitPlaybackTargetAvailabilityEvent' in globalThis || !('MediaSource' in globalThis);
 
 let loading = null;
 let failures = 0;
@@ -64,7 +67,7 @@ export function playHls(video, url, { library, failed }) {
     hls.attachMedia(video);
   }
 
-  if (video.canPlayType('application/vnd.apple.mpegurl')) {
+  if (trusted() && video.canPlayType('application/vnd.apple.mpegurl')) {
     video.addEventListener('error', broken);
     video.src = url;
   } else begin().catch(broken);

@@ -15,8 +15,8 @@ from tests.support.hls_server import ROOM
 
 pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg on this machine")
 LIMIT_MS = 60_000
-# As in a browser that leaves HLS to scripts.
-SCRIPTED = "HTMLMediaElement.prototype.canPlayType = () => '';"
+# As Safari, which plays HLS by itself.
+NATIVE = "window.WebKitPlaybackTargetAvailabilityEvent = class {};"
 PLAYS = """(selector) => {
     const video = document.querySelector(selector);
     return video && video.videoWidth && video.readyState >= 2 && !video.closest('[hidden]') ? video.currentTime : 0;
@@ -72,8 +72,8 @@ def test_page_when_there_is_no_webrtc_then_it_plays_by_hls_with_sound_and_says_s
 
     def before(page: Page) -> None:
         page.on("request", lambda request: asked.append(request.url))
-        if scripted:
-            page.add_init_script(SCRIPTED)
+        if not scripted:
+            page.add_init_script(NATIVE)
 
     page = open_page(f"/play/live/{ROOM}", before=before, viewport={"width": 1000, "height": 700})
     expect_moving(page, '[data-kind="hls"] video')
@@ -94,7 +94,7 @@ def test_page_when_the_room_has_no_hls_then_none_is_asked_for(open_page: OpenPag
 
 
 def test_sdk_when_there_is_no_webrtc_then_its_player_takes_hls(open_page: OpenPage, hub: Hub) -> None:
-    page = open_page("/", before=lambda p: p.add_init_script(SCRIPTED))
+    page = open_page("/")
     page.evaluate(PLAYER)
     page.evaluate(PLAY, ROOM)
     page.wait_for_function("() => player.state === 'playing' && player.source === 'hls'", timeout=LIMIT_MS)
