@@ -73,10 +73,9 @@ async def probe_of(start: Start, open_worker: OpenWorker) -> Probe:
                             stats = event
                         case Ended():
                             if opened is None:
+                                # Not the worker's code: its "unauthorized" is not that of a caller of ours.
                                 raise SourceUnusable(
-                                    event.error or "the source ended at once",
-                                    code=event.code or "source_unusable",
-                                    hint=event.hint or SourceUnusable.hint,
+                                    event.error or "the source ended at once", hint=event.hint or SourceUnusable.hint
                                 )
                             break
                         case SinkEnded():

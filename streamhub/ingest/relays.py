@@ -22,7 +22,6 @@ from streamhub.model.clock import WallClock, utc_now
 from streamhub.model.relays import PullSource, RelayGrant, SendMedia, SourceOver
 from streamhub.observe.log import get_logger
 from streamhub.rooms.backoff import delays
-from streamhub.rooms.hls import HlsStream
 from streamhub.rooms.hub import Hub
 from streamhub.rooms.room import Room
 from streamhub.wire.flv import Preamble
@@ -257,21 +256,12 @@ class _Pulled:
 
     async def run(self) -> None:
         """Until cancelled."""
-        with self.room.hls.offered():
-            async with trio.open_nursery() as nursery:
-                for stream in self.room.hls.streams.values():
-                    nursery.start_soon(self._count_hls, stream)
+        self.room.wakeable = self.source.on_demand
+        try:
+            with self.room.hls.offered():
                 await self._run()
-
-    async def _count_hls(self, stream: HlsStream) -> None:
-        """Who watches by HLS watches."""
-        while True:
-            await stream.wanted()
-            self.room.demand.come(pictures=False)
-            try:
-                await stream.unwanted()
-            finally:
-                self.room.demand.go(pictures=False)
+        finally:
+            self.room.wakeable = False
 
     async def _run(self) -> None:
         waits, known = delays(0.5, UNKNOWN_CAP_S), False

@@ -42,7 +42,7 @@ class RtmpPublisher:
 
     authority: PushAuthority
     relays: OpensPush
-    _limits: StreamKeyLimits = attrs.field(factory=lambda: StreamKeyLimits("rtmp_too_often"))
+    _limits: StreamKeyLimits = attrs.field(factory=lambda: StreamKeyLimits(code="rtmp_too_often"))
 
     async def publish(self, connection: RtmpConnection, address: str, deadline: float) -> None:
         """Let the encoder publish, if it may; when this returns, the session has the last words for it.

@@ -62,7 +62,7 @@ class WhipDoor:
 
     authority: WhipAuthority
     client: WhipClient
-    _limits: StreamKeyLimits = attrs.field(factory=lambda: StreamKeyLimits("whip_too_often"))
+    _limits: StreamKeyLimits = attrs.field(factory=lambda: StreamKeyLimits(code="whip_too_often"))
     _turns: dict[str, trio.Lock] = attrs.field(factory=dict)
 
     async def publish(self, key: str | None, media_type: str, body: bytes, client_ip: str) -> Publication:

@@ -39,10 +39,10 @@ class FrameDoor:
         max_age_s = _max_age(taken.query)
         grant = await self.playback.grant(app, name, taken.query.get("token"))
         room = self.playback.hub.get(grant.room)
-        if room is not None and room.feed is not None:
+        if room is not None and _may_come(room):
             room.poll()
-            with trio.move_on_after(FEED_WAIT_S):  # its decoder may have to start
-                while room.pictured_at is None and room.feed is not None:
+            with trio.move_on_after(FEED_WAIT_S):  # its decoder, or even its source, may have to start
+                while room.pictured_at is None and _may_come(room):
                     await room.latest.wait_newer(room.latest.seq)
         taken_at = None if room is None else room.pictured_at
         if room is None or taken_at is None or not _fresh(room, taken_at, max_age_s):
@@ -91,6 +91,11 @@ class FrameDoor:
             ],
         )
         return head if taken.method == "HEAD" else head + jpeg
+
+
+def _may_come(room: Room) -> bool:
+    """Whether asking makes a picture come."""
+    return room.feed is not None or (room.wakeable and room.session is None)
 
 
 def _fresh(room: Room, taken_at: datetime, max_age_s: float | None) -> bool:

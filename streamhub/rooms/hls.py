@@ -133,7 +133,13 @@ class HlsStream:
                     since_s = (self.clock() - _NUMBERS_FROM).total_seconds()
                     breaks = max(int(since_s / _BREAKS_EVERY_S), self.files.breaks + 1)
                     self.window.restart(int(since_s * _NUMBERS_A_SECOND), breaks)
-                    self._folder = await self.files.make(secrets.token_hex(8))
+                    self._folder = self.files.root / secrets.token_hex(8)
+                try:  # away with what the last maker has left half done
+                    await self.files.prepare(self._folder.name, set(self._open))
+                except OSError as exc:  # the maker's first segment fails for the same reason, and it says so to viewers
+                    log.error(
+                        "no folder for HLS", error=str(exc), hint="Check free space and rights of the data folder."
+                    )
                 self._prefix, self._anew, self._failure = secrets.token_hex(8), True, None
                 yield HlsStart(self._folder, self._prefix, self.container)
             finally:
@@ -153,10 +159,12 @@ class HlsStream:
             for name in (segment.init, segment.name):
                 if name is not None and name not in self._open:
                     fresh.append(await files.open(folder / name))
-        except OSError as exc:
-            log.warning("a segment cannot be read; it is left out", segment=segment.name, error=str(exc))
+        except BaseException as exc:
             self._anew = True
             await files.delete(fresh)
+            if not isinstance(exc, OSError):
+                raise
+            log.warning("a segment cannot be read; it is left out", segment=segment.name, error=str(exc))
             return
         if self._prefix != prefix:
             await files.delete(fresh)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -62,15 +62,18 @@ class HlsFiles:
     run: Runner = in_thread
     breaks: int = 0
 
-    async def make(self, name: str) -> Path:
-        """A folder below the root, empty but for what is already there."""
+    async def prepare(self, name: str, keep: Set[str] = frozenset()) -> Path:
+        """The folder of that name below the root, with no other files in it than ``keep``. Raises OSError."""
+        folder = self.root / name
 
-        def make() -> Path:
-            folder = self.root / name
+        def prepare() -> Path:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for path in folder.iterdir():
+                if path.name not in keep:
+                    path.unlink(missing_ok=True)
             return folder
 
-        return await self.run(make)
+        return await self.run(prepare)
 
     async def open(self, path: Path) -> SegmentFile:
         """Raises OSError; a link or a device is none of ours."""

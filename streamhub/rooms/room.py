@@ -60,6 +60,8 @@ class Room:
     camera_latest: Latest = attrs.field(factory=Latest)
     demand: Demand = attrs.field(factory=Demand)
     feeds: list[Feed] = attrs.field(factory=list)
+    # A source sleeps, or runs, that begins when somebody watches.
+    wakeable: bool = False
     session: Session | None = None
     users: int = 0
     opened: trio.Event = attrs.field(factory=trio.Event)

@@ -76,9 +76,9 @@ class Ingresses:
         refuse(refused_here(new))
         if new.input_type is InputType.RTMP and self.relays.rtmp_port is None:
             raise Unavailable(
-                "this server takes no RTMP",
+                "this server takes no RTMP: it is switched off, or its port was taken at the start",
                 code="rtmp_off",
-                hint="Set STREAMHUB_RTMP_BIND to an address, not to 'off'.",
+                hint="Set STREAMHUB_RTMP_BIND to a free address and start again.",
             )
         if new.input_type.pulled:
             secret, more = None, self._pulling(new, await self._source(new))

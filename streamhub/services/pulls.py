@@ -25,11 +25,11 @@ _ALONE = {
 }
 
 
-def refuse(problems: list[FieldProblem], what: str = "body") -> None:
+def refuse(problems: list[FieldProblem]) -> None:
     """Raise Invalid, if there are problems."""
     if problems:
         raise Invalid(
-            f"the {what} is not valid: " + "; ".join(f"{p.path}: {p.message}" for p in problems), fields=problems
+            "the body is not valid: " + "; ".join(f"{p.path}: {p.message}" for p in problems), fields=problems
         )
 
 

@@ -118,7 +118,10 @@ class RelaySources:
         raise SourceUnusable(f"the source gave nothing within {PROBE_S:g} s")
 
     async def over(self, ingress_ids: Iterable[str]) -> None:
-        """Their rows have gone, are switched off or have another key: ``changed``, and their relays end."""
+        """Their rows have gone, are switched off or have another key: ``changed``, and their relays end.
+
+        A publisher that was let in before, and has no relay yet, is left to ``sweep``.
+        """
         ids = list(ingress_ids)
         self.changed()
         if self.ends is None or not ids:
@@ -126,7 +129,6 @@ class RelaySources:
         with trio.move_on_after(END_S) as waiting:
             async with trio.open_nursery() as nursery:
                 for ingress_id in ids:
-                    self._admitted.pop(ingress_id, None)
                     nursery.start_soon(self.ends.end, ingress_id)
         if waiting.cancelled_caught:
             log.warning("relays do not end", ingresses=ids)
@@ -150,6 +152,9 @@ class RelaySources:
         # One may have been let in by a new key on either side of the read.
         gone = [i for i, then in before.items() if allowed.get(i) != then and self._admitted.get(i) == then]
         await self.over(gone)
+        for ingress_id in gone:
+            if self._admitted.get(ingress_id) == before[ingress_id]:
+                del self._admitted[ingress_id]
         return gone
 
 

@@ -130,6 +130,7 @@ async def test_hls_when_the_source_starts_anew_then_the_list_goes_on_after_a_bre
         stream = await stage.leases.want(KEY, "fmp4")
         await settle()
         await stage.makers[0].make(first=True)
+        (stage.makers[0].start.folder / f"{stage.makers[0].start.prefix}_1.m4s").write_bytes(b"half a segm")
         stage.source.cancel()
         await settle()
         assert stream.playable
@@ -138,6 +139,7 @@ async def test_hls_when_the_source_starts_anew_then_the_list_goes_on_after_a_bre
         await nursery.start(stage.run_source)
         await settle()
         await stage.makers[1].make()
+        assert set(stage.files()) == stream.window.names(), "nothing half done stays"
         lines = stream.window.playlist().splitlines()
         assert lines.count("#EXT-X-DISCONTINUITY") == 1
         assert [line for line in lines if line.endswith(".m4s")] == [stage.makers[0].name(0), stage.makers[1].name(0)]
@@ -295,10 +297,27 @@ async def test_serving_when_a_second_maker_comes_then_it_waits_for_the_first(tmp
         assert len(stream.window.listed) == 2
 
 
+async def test_serving_when_there_can_be_no_folder_then_the_maker_goes_on_and_nothing_else_fails(
+    tmp_path: Path,
+) -> None:
+    async with staged(tmp_path) as stage:
+        stage.root.write_bytes(b"in the way")
+        stream = await stage.leases.want(KEY, "fmp4")
+        await settle()
+        assert stream.served
+        stage.root.unlink()
+        await stream.unwanted()
+        await settle()
+        await stage.leases.want(KEY, "fmp4")
+        await settle()
+        await stage.makers[1].make()
+        assert stream.playable
+
+
 async def test_clean_when_an_earlier_process_left_files_then_they_are_gone(tmp_path: Path) -> None:
     files = inline_files(tmp_path)
     await files.clean()
-    folder = await files.make("left")
+    folder = await files.prepare("left")
     (folder / "a_0.ts").write_bytes(b"old")
     await files.clean()
     assert list(tmp_path.iterdir()) == []
@@ -306,7 +325,7 @@ async def test_clean_when_an_earlier_process_left_files_then_they_are_gone(tmp_p
 
 async def test_files_in_threads_when_used_then_they_do_the_same(tmp_path: Path) -> None:
     files = HlsFiles(tmp_path / "hls")
-    folder = await files.make("one")
+    folder = await files.prepare("one")
     (folder / "a").write_bytes(b"abc")
     file = await files.open(folder / "a")
     assert file.size == 3

@@ -36,7 +36,8 @@ class Watcher:
         self.wire = DoorWire(trio.SocketStream(trio.socket.from_stdlib_socket(ours)))
         self.ended = trio.Event()
         self.talk = Talk()
-        self.viewer = Viewer(self.wire, room.latest, room.pumps[output], self.talk)
+        pump = room.pumps[output]
+        self.viewer = Viewer(self.wire, pump.latest, pump, self.talk)
         room.add_viewer(self.viewer, output)
         room.adopt("viewer", self._run)
 

@@ -181,6 +181,14 @@ async def test_sweep_when_another_process_changed_rows_then_publishers_without_a
     assert await scene.sources.sweep() == []
 
 
+async def test_sweep_when_a_key_was_exchanged_before_its_publisher_had_a_relay_then_that_ends(scene: Scene) -> None:
+    _, grant = await scene.publisher()
+    await scene.services.ingress.rotate(scene.app, grant.ingress_id)
+    assert await scene.sources.sweep() == [grant.ingress_id]
+    assert scene.relays.ended == [grant.ingress_id] * 2
+    assert await scene.sources.sweep() == []
+
+
 async def test_run_then_it_looks_when_somebody_has_written(
     scene: Scene, autojump_clock: trio.testing.MockClock
 ) -> None:

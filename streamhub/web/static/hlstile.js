@@ -8,6 +8,8 @@ const TICK_MS = 500;
 const SILENCE_MS = 6000;
 // Nor will it ever, this way.
 const STUCK_MS = 20000;
+// A source that is live is given so long to come to LiveKit.
+const LONELY_MS = 4000;
 const LIBRARY = new URL('./sdk/hls.js', import.meta.url).href;
 
 // `name`: what the video is called aloud. `changed()`: ask `playing` again.
@@ -96,5 +98,27 @@ export function createHlsTile(url, box, sound, { name, changed }) {
       drop();
       become(false);
     },
+  };
+}
+
+// Whether HLS is needed, from what `wordsFor` (verdict.js) is given: something is live that does not arrive by WebRTC, or
+// has not come to LiveKit. `look()` is called when the answer may change by itself.
+export function createHlsNeed(look) {
+  let since = 0; // live, but not in LiveKit; 0: it is not so
+
+  function lonely({ told }) {
+    const now = performance.now();
+    if (told.state !== 'live' || told.publishers) since = 0;
+    else if (!since) {
+      since = now;
+      setTimeout(look, LONELY_MS);
+    }
+    return since > 0 && now - since >= LONELY_MS;
+  }
+
+  return (given) => {
+    const { told, socket, camera, seen, participant } = given;
+    if (socket !== 'up' || !told.hls || camera || seen.playing || participant !== null) return false;
+    return seen.failed || lonely(given);
   };
 }

@@ -2,7 +2,7 @@
 // publishers in LiveKit come by WebRTC into tiles beside it.
 
 import { hlsUrl, mjpegUrl, readConfig, socketUrl } from './config.js';
-import { createHlsTile } from './hlstile.js';
+import { createHlsNeed, createHlsTile } from './hlstile.js';
 import { createLink } from './link.js';
 import { readMjpeg } from './mjpeg.js';
 import { createFps } from './pace.js';
@@ -17,8 +17,6 @@ import { wordsFor } from './verdict.js';
 import { STATES, refusalState } from './words.js';
 
 const HIDDEN_LIMIT_MS = 30000;
-// A source that is live is given so long to come to LiveKit.
-const LONELY_MS = 4000;
 const PICTURED = new Set(['live', 'stale']);
 
 export function startPlayer() {
@@ -37,7 +35,6 @@ export function startPlayer() {
   let socket = 'opening'; // then up, or down
   let cameraThere = false; // as far as was told
   let asleep = true;
-  let lonelySince = 0; // live, but not in LiveKit; 0: it is not so
 
   const arrange = keepDivided(box);
   const sound = createSound({ muted: config.muted, changed: notify });
@@ -46,6 +43,7 @@ export function startPlayer() {
   });
 
   const hls = createHlsTile(hlsUrl(config), box, sound, { name: config.name, changed: tell });
+  const needsHls = createHlsNeed(tell);
 
   const painter = createPainter(document.getElementById('picture'), (frame) => {
     const first = !shown;
@@ -97,9 +95,10 @@ export function startPlayer() {
   // What is seen, in words; and which tiles there are.
   function tell() {
     const seen = viewing.state();
-    hls.want(!asleep && needsHls(seen));
+    const given = { told, socket, camera: camera(), seen, fellBack, participant: config.participant };
+    hls.want(!asleep && needsHls(given));
+    given.hls = hls.playing;
     if (!asleep) {
-      const given = { told, socket, camera: camera(), seen, fellBack, hls: hls.playing, participant: config.participant };
       const [words, since] = refusal ? [refusalState(refusal), null] : wordsFor(given);
       status.show(words, since);
     }
@@ -109,22 +108,6 @@ export function startPlayer() {
     markQuiet(cameraTile, !cameraTile.hidden && seen.people > 0 && !fellBack && !(camera() && camera().state === 'live'));
     arrange();
     notify();
-  }
-
-  // Something is live that does not come by WebRTC, or comes to LiveKit not at all.
-  function needsHls(seen) {
-    if (socket !== 'up' || !told.hls || camera() || seen.playing || config.participant !== null) return false;
-    return seen.failed || isLonely();
-  }
-
-  function isLonely() {
-    const now = performance.now();
-    if (told.state !== 'live' || told.publishers) lonelySince = 0;
-    else if (!lonelySince) {
-      lonelySince = now;
-      setTimeout(tell, LONELY_MS);
-    }
-    return lonelySince > 0 && now - lonelySince >= LONELY_MS;
   }
 
   function notify() {
