@@ -16,6 +16,7 @@ from streamhub.relay.units import MICRO, Unit
 
 KEY_EVERY: Final = 1_000_000  # µs
 _TICK = Fraction(1, 90_000)
+_ONE_THREAD = 1280 * 720  # smaller pictures are encoded in time by one, which costs less than slices in two
 
 
 def scaled_size(width: int, height: int, most_height: int) -> tuple[int, int]:
@@ -48,7 +49,7 @@ class VideoEncoder:
         context.framerate = Fraction(round(self.fps or 25), 1)
         context.gop_size = 600  # ours are forced by the clock, not counted
         context.max_b_frames = 0
-        context.thread_count = self.threads
+        context.thread_count = self.threads if size[0] * size[1] > _ONE_THREAD else 1
         rate = str(self.settings.bitrate)
         context.options = {
             "preset": "ultrafast",

@@ -26,7 +26,7 @@ from streamhub.relay.logs import keep_libav_quiet
 from streamhub.relay.shapes import packet_of, shape_of
 from streamhub.relay.units import Unit, read_unit
 
-_HANDSHAKE_S: Final = 20.0
+_HANDSHAKE_S: Final = 15.0
 # libav looks at the first ICE candidate alone and gives up if that is TCP's: the order changes from answer to answer.
 _TRIES: Final = 6
 _FINAL = frozenset({"unauthorized", "forbidden", "not_found"})
@@ -85,7 +85,10 @@ class _Publication:
 
 
 def _connect(header: dict[str, Any], first: Unit) -> _Publication:
+    worker = os.getppid()
     for attempt in range(_TRIES):
+        if os.getppid() != worker:
+            raise BrokenPipeError  # the worker is gone meanwhile
         try:
             return _Publication.open(header, first)
         except (OSError, av.error.FFmpegError, ValueError) as exc:

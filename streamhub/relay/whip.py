@@ -62,13 +62,10 @@ class WhipSink:
             timer.start()
 
     def wait(self, within_s: float) -> None:
-        """For its process; it is killed if it stays."""
-        if self._process is None:
-            return
-        try:
-            self._process.wait(within_s)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
+        """For its process. One that stays is let be: its input has ended, so it says goodbye and ends, alone too."""
+        if self._process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(within_s)
 
     def _feed(self) -> None:
         assert self._process is not None

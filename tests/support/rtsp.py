@@ -43,7 +43,7 @@ async def rtsp_camera(
     folder: Path,
     kind: str,
     *,
-    seconds: int = 20,
+    seconds: int = 10,
     gop: int = 25,
     b_frames: int = 0,
     login: tuple[str, str] | None = None,
