@@ -18,6 +18,7 @@ from streamhub.relay.shapes import Shape, shape_of
 from streamhub.relay.units import Unit
 from streamhub.wire.relay_control import AttachHls, Segment
 
+_LEAST_FIRST_S = 0.5
 _EARLY = 50_000  # µs: key frames of a camera come a little before and after their second
 
 
@@ -103,7 +104,9 @@ class Segmenter:
         self._cut(end)
 
     def _long_enough(self, unit: Unit) -> bool:
-        return self._began is not None and unit.pts - self._began.pts >= self.order.segment_s * 1e6 - _EARLY
+        # The first one ends with its group of pictures: a player waits for it.
+        wanted_s = min(self.order.segment_s, _LEAST_FIRST_S) if self._number == 0 else self.order.segment_s
+        return self._began is not None and unit.pts - self._began.pts >= wanted_s * 1e6 - _EARLY
 
     def _key_frame(self, unit: Unit) -> None:
         sets = (unit.codec, sequence_sets(unit.codec, unit.data))

@@ -19,6 +19,7 @@ from streamhub.relay.hls import Segmenter
 from streamhub.relay.hls_sink import HlsSink
 from streamhub.relay.jpeg import JpegSink
 from streamhub.relay.plan import EncodeSettings, Limits, Plan, is_long_gop, plan_all, plan_hls, plan_jpeg, plan_whip
+from streamhub.relay.recent import Recent
 from streamhub.relay.stats import Meter, hints_for
 from streamhub.relay.units import Unit
 from streamhub.relay.whip import WhipSink
@@ -52,6 +53,7 @@ class Hub:
     _audio: AudioFormat | None = None
     _audio_template: Any = None
     _video_extradata: bytes | None = None
+    _recent: Recent = attrs.field(factory=Recent)
     _sinks: dict[str, Sink] = attrs.field(factory=dict)
     _plans: dict[str, Plan] = attrs.field(factory=dict)
     _waiting: dict[str, Attach] = attrs.field(factory=dict)
@@ -81,6 +83,7 @@ class Hub:
             self._audio, self._audio_template = audio, audio_template
             self._video_extradata = video_extradata
             plans = plan_all(tracks, self.limits, self._bitrate, AttachJpeg(id="").max_height)
+            self._recent.clear()
             self.send(Opened(tracks=tracks, plans=plans))
             if again:
                 for sink in list(self._sinks.values()):
@@ -96,6 +99,7 @@ class Hub:
         """Never waits."""
         with self._lock:
             self.meter.count(unit)
+            self._recent.add(unit)
             if not self._long_gop and is_long_gop(self.meter.gop_now, self.limits):
                 self._long_gop = True  # stays so: no going to and fro with every group of pictures
                 self._replan()
@@ -136,7 +140,7 @@ class Hub:
             self._decode_as_needed()
 
     def detach(self, order: Detach) -> None:
-        """End a sink; SinkEnded follows, also for one that is not there."""
+        """End a sink; SinkEnded follows if there was one."""
         with self._lock:
             sink = self._sinks.pop(order.id, None)
             self._plans.pop(order.id, None)
@@ -177,11 +181,13 @@ class Hub:
                 whip = WhipSink(order, plan, self._audio, self._tell)
                 whip.start()
                 self._sinks[order.id] = whip
+                self._recent.give(whip.queue, whip.plan)
                 return
             segmenter = Segmenter(order, plan.video != "none", plan.audio, self._audio_template, self._audio, self.send)
             hls = HlsSink(order, plan, segmenter, self._tell)
             self._sinks[order.id] = hls
             hls.start()
+            self._recent.give(hls.queue, plan)
             self._running(order.id, plan)
         except Exception as exc:
             self._sinks.pop(order.id, None)
@@ -198,12 +204,13 @@ class Hub:
                 sink = self._sinks.get(event.id)
                 # A newer sink may have its id already.
                 if sink is not None and not isinstance(sink, JpegSink) and sink.queue.closed:
-                    del self._sinks[event.id]
+                    del self._sinks[event.id], self._plans[event.id]
                     self._decode_as_needed()
             self.send(event)
 
     def _end(self, sink: WhipSink | HlsSink, error: str, code: str, hint: str) -> None:
         self._sinks.pop(sink.order.id, None)
+        self._plans.pop(sink.order.id, None)
         sink.end(SinkEnded(id=sink.order.id, error=error, code=code, hint=hint))
 
     def _replan(self) -> None:

@@ -145,6 +145,21 @@ async def test_long_gop_with_a_limit_then_hls_is_encoded(tmp_path: Path) -> None
     assert [one.duration_s for one in segments[-3:]] == [pytest.approx(1.0, abs=0.2)] * 3
 
 
+async def test_sink_that_comes_late_then_it_begins_with_the_last_key_frame_and_its_first_segment_is_short(
+    tmp_path: Path,
+) -> None:
+    flv = flv_clip(seconds=6, gop=50)
+    async with relay_worker(FLV, pipe=True) as worker, trio.open_nursery() as nursery:
+        nursery.start_soon(push, worker, flv, 1.0)
+        await worker.said(Opened)
+        await worker.order(AttachHls(id="h", folder=str(tmp_path), prefix="p", segment_s=4.0))
+        await ended(worker)
+        segments = worker.all(Segment)
+    # Groups of 2 s: the first alone, then two together.
+    assert [round(one.duration_s) for one in segments] == [2, 4]
+    assert play(tmp_path, segments).pictures == 150
+
+
 async def test_folder_that_is_gone_then_the_sink_ends_and_the_source_goes_on(tmp_path: Path) -> None:
     async with relay_worker(FLV, pipe=True) as worker:
         await worker.order(hls(tmp_path / "gone"), AttachJpeg(id="j"))

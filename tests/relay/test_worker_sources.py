@@ -146,3 +146,14 @@ async def test_first_order_is_not_start_then_the_worker_ends() -> None:
         with trio.fail_after(30):
             assert await worker.process.wait() == 2
         assert worker.all(Ended) == []
+
+
+async def test_hls_playlist_then_its_segments_are_read_and_go_through_the_proxy(tmp_path: Path) -> None:
+    playlist = b"#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\nclip.ts\n#EXT-X-ENDLIST\n"
+    with serve_media_files({"/live/index.m3u8": playlist, "/live/clip.ts": clip("mpegts", seconds=3)}) as server:
+        url = "http://camera.invalid/live/index.m3u8"
+        async with relay_worker(Start(kind="http", url=url, proxy=server.base)) as worker:
+            await worker.order(AttachHls(id="h", folder=str(tmp_path), prefix="p", segment_s=1.0))
+            assert (await ended(worker)).code == "eof"
+            assert sum(one.duration_s for one in worker.all(Segment)) == pytest.approx(3.0, abs=0.2)
+        assert ("http://camera.invalid:80/live/clip.ts", "camera.invalid") in server.asked
