@@ -99,7 +99,7 @@ def test_migrate_then_the_database_is_there_and_again_nothing_happens(streamhub:
     first = streamhub.json("migrate")
     assert (first["created"], first["migrations"]) == (
         True,
-        ["m0001_initial", "m0002_ingress", "m0003_livekit_ingress"],
+        ["m0001_initial", "m0002_ingress", "m0003_livekit_ingress", "m0004_relays"],
     )
     assert streamhub.json("migrate")["created"] is False
     assert "up to date" in streamhub("migrate").stdout
