@@ -159,7 +159,7 @@ async def serve(
             tls,
         )
         relaying = Relaying.over(services.relays, hub, services.whip.client, f"http://{hook_address}")
-        services.watch.figures = relaying.activity
+        services.watch.figures, services.watch.end_relay = relaying.activity, relaying.disconnect
         internal = create_hook_app(services.watch, relaying.whip)
         hook = Front(wrap_app(internal, 0, "asgi"), hypercorn_config(), no_doors, peers)
         async with open_rtmp(settings, lan=options.lan) as (rtmp, rtmp_addresses), trio.open_nursery() as root:

@@ -23,6 +23,8 @@ from streamhub.services.relay_sources import RelaySources
 from streamhub.wire.relay_control import Start
 
 RTMP_GRACE_S = 0.5
+# As long as a worker takes at most to tidy up.
+RELAYS_GRACE_S = 1.5
 PROBE_S = 8.0
 
 
@@ -42,7 +44,7 @@ class Relaying:
     def over(cls, sources: RelaySources, hub: Hub, client: WhipClient, hook_url: str) -> Relaying:
         """All of it over the rows and the rooms; ``hook_url`` is the listener with the workers' WHIP door."""
         made = cls(sources, RelayWhip(client, hook_url), GuardedProxy(sources.outbound), sources.outbound)
-        made.relays = Relays(hub, made.whip, sources, made.prepare)
+        made.relays = Relays(hub, made.whip, sources, made.prepare, explain=made.proxy.refusal)
         made.rtmp = RtmpServer(sources, made.relays)
         sources.changed = made.relays.look_soon
         sources.states = sources.ends = sources.prober = made
@@ -64,8 +66,10 @@ class Relaying:
             task_status.started()
 
     async def stop(self) -> None:
-        """Encoders are told that the server stops."""
-        await self.rtmp.stop(RTMP_GRACE_S)
+        """Encoders are told that the server stops; nothing is pulled any more."""
+        async with trio.open_nursery() as both:
+            both.start_soon(self.rtmp.stop, RTMP_GRACE_S)
+            both.start_soon(self.relays.stop, RELAYS_GRACE_S)
 
     async def prepare(self, source: PullSource) -> Start:
         """What a worker is told of a source. Raises OutboundDenied, HostUnknown."""
@@ -83,6 +87,10 @@ class Relaying:
         """See ``model.relays.RelayStates``."""
         running = self.relays.find(ingress_id)
         return None if running is None else activity_of(running)
+
+    async def disconnect(self, ingress_id: str) -> None:
+        """Its stream was deleted: its encoder is disconnected; a pull begins anew, for its row stays."""
+        await self.relays.end(ingress_id, "deleted", "this stream was ended by an administrator")
 
     async def end(self, ingress_id: str) -> None:
         """See ``model.relays.EndsRelay``."""

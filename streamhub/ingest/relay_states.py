@@ -40,6 +40,7 @@ def activity_of(running: Running) -> Activity:
     return Activity(
         state=state,
         started_at=running.started_at,
+        last_came_at=running.started_at if publishing else running.last_came_at,
         error=(problem.error if problem else None) if publishing else running.error,
         bitrate=stats.bitrate if publishing and stats else None,
         width=video.width if publishing and video else None,
@@ -74,9 +75,10 @@ async def probe_of(start: Start, open_worker: OpenWorker) -> Probe:
                         case Ended():
                             if opened is None:
                                 # Not the worker's code: its "unauthorized" is not that of a caller of ours.
-                                raise SourceUnusable(
-                                    event.error or "the source ended at once", hint=event.hint or SourceUnusable.hint
-                                )
+                                hint = event.hint
+                                if hint is None or hint.startswith("It is tried again"):  # a probe is not
+                                    hint = SourceUnusable.hint
+                                raise SourceUnusable(event.error or "the source ended at once", hint=hint)
                             break
                         case SinkEnded():
                             pass

@@ -59,6 +59,7 @@ class Running:
     source: PullSource | None = None
     known: Known = attrs.field(factory=Known)
     started_at: datetime | None = None
+    last_came_at: datetime | None = None
     error: str | None = None
     hint: str | None = None
     retry_at: datetime | None = None
@@ -84,16 +85,28 @@ class Relays:
     prepare: Prepare
     clock: WallClock = utc_now
     open_worker: OpenWorker = open_worker
+    # Why the way out was refused to a worker of that ingress; libav tells only a status.
+    explain: Callable[[str], str | None] = lambda _ingress_id: None
     _running: dict[str, Running] = attrs.field(factory=dict)
     _changed: trio.Event = attrs.field(factory=trio.Event)
+    _stopping: bool = False
 
     def find(self, ingress_id: str) -> Running | None:
         """The relay of that ingress, if there is one."""
         return self._running.get(ingress_id)
 
     def count(self) -> int:
-        """How many there are, those that wait included."""
-        return len(self._running)
+        """How many are at work; those that sleep or wait for their next try are not."""
+        return sum(1 for running in self._running.values() if running.started_at is not None)
+
+    def require_room(self) -> None:
+        """Return if one more may begin. Raises Unavailable."""
+        if self.count() >= MOST:
+            raise Unavailable(
+                f"this server runs {MOST} relays already",
+                code="too_many_relays",
+                hint="End one, or use a bigger machine.",
+            )
 
     async def end(self, ingress_id: str, reason: str = "deleted", message: str = "the ingress is gone") -> bool:
         """End the relay of that ingress; False if there is none. A pull whose row stays begins anew."""
@@ -104,6 +117,16 @@ class Relays:
         running.end(reason, message)
         await running.over.wait()
         return True
+
+    async def stop(self, grace_s: float) -> None:
+        """End all, and begin none any more; returns when they have ended, after about ``grace_s`` at most."""
+        self._stopping = True
+        running = list(self._running.values())
+        for one in running:
+            one.end("server_stopping", "the server is stopping: connect again in a moment")
+        with trio.move_on_after(grace_s):
+            for one in running:
+                await one.over.wait()
 
     def look_soon(self) -> None:
         """The rows have changed. Returns at once."""
@@ -117,6 +140,7 @@ class Relays:
         """See ``model.relays.OpensPush``."""
         with trio.move_on_after(TAKEOVER_S):
             await self.end(grant.ingress_id, "replaced", "another encoder publishes with the same key")
+        self.require_room()
         running = self._admit(grant)
         failure: Exception | None = None
         try:
@@ -156,7 +180,7 @@ class Relays:
                     await changed.wait()
 
     async def _follow(self, sources: Sequence[PullSource], nursery: trio.Nursery) -> None:
-        wanted = {s.grant.ingress_id: s for s in sources}
+        wanted = {} if self._stopping else {s.grant.ingress_id: s for s in sources}
         for ingress_id, running in list(self._running.items()):
             if running.source is not None and running.source != wanted.get(ingress_id):
                 running.end("changed", "its row has changed")
@@ -180,12 +204,8 @@ class Relays:
     # --- both -----------------------------------------------------------------------------------------------
 
     def _admit(self, grant: RelayGrant, source: PullSource | None = None) -> Running:
-        if self.count() >= MOST:
-            raise Unavailable(
-                f"this server runs {MOST} relays already",
-                code="too_many_relays",
-                hint="End one, or use a bigger machine.",
-            )
+        if self._stopping:
+            raise Unavailable("the server is stopping", code="stopping", retry_after_s=3)
         running = Running(grant, source)
         self._running[grant.ingress_id] = running
         return running
@@ -288,8 +308,9 @@ class _Pulled:
     async def _life(self) -> tuple[bool, Ended | None]:
         """Whether media came, and how it ended; None: nobody wants it any more."""
         running, known = self.running, Known()
-        running.known, running.started_at, running.retry_at = known, self.owner.clock(), None
         try:
+            self.owner.require_room()
+            running.known, running.started_at, running.retry_at = known, self.owner.clock(), None
             start = await self.owner.prepare(self.source)
         except StreamHubError as exc:
             return False, Ended(error=exc.message, code=exc.code, hint=exc.hint)
@@ -308,7 +329,11 @@ class _Pulled:
                 nursery.start_soon(unwatched)
             ended = await self.owner._relay(self.room, self.source.grant, known).run(start)
             nursery.cancel_scope.cancel()
-        return known.opened is not None, ended
+        if known.opened is None:
+            why = self.owner.explain(self.source.grant.ingress_id)
+            return False, ended if why is None else Ended(error=why, code="outbound_refused")
+        running.last_came_at = running.started_at
+        return True, ended
 
     @property
     def _where(self) -> dict[str, str]:

@@ -6,7 +6,7 @@ doubled, late or out of order changes nothing but how soon we know.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Protocol
 
 import attrs
@@ -77,13 +77,18 @@ class KnowsIngresses(Protocol):
         ...
 
 
+async def no_relay(_ingress_id: str) -> None:
+    """There are no relays."""
+
+
 @attrs.define(eq=False)
 class LiveKitWatch:
     """Owner of what we know about LiveKit's rooms. ``run`` is a task its owner must start.
 
     ``present`` says whether there is a LiveKit at all; without one nothing is asked and nothing complained about.
     Without ``ingresses`` all that LiveKit's ingress service publishes is taken for RTMP.
-    ``tell`` hears of every change of a room's publishers (None: it has none); ``figures`` knows the rates of relays.
+    ``tell`` hears of every change of a room's publishers (None: it has none); ``figures`` knows the rates of relays,
+    ``end_relay`` ends the relay of an ingress: one that only left LiveKit would come back.
     """
 
     api: RoomsApi
@@ -95,6 +100,7 @@ class LiveKitWatch:
     ingresses: KnowsIngresses | None = None
     tell: Callable[[RoomKey, Published | None], None] = lambda _key, _published: None
     figures: Callable[[str], Activity | None] = lambda _ingress_id: None
+    end_relay: Callable[[str], Awaitable[None]] = no_relay
     _rooms: dict[RoomKey, dict[str, Publication]] = attrs.field(factory=dict)
     _people: dict[RoomKey, tuple[Participant, ...]] = attrs.field(factory=dict)
     _dirty: set[str] = attrs.field(factory=set)
@@ -190,6 +196,8 @@ class LiveKitWatch:
         """Throw the publishers out of a room (or that one), and return whether there was any. Raises Unavailable."""
         found = [p for i, p in self._rooms.get(key, {}).items() if stream_id in (None, i)]
         for one in found:
+            if one.ingress_id is not None:
+                await self.end_relay(one.ingress_id)
             await self._remove(key, one.participant)
         async with self._lock:
             for one in found:

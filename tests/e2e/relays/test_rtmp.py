@@ -99,9 +99,21 @@ async def test_rtmp_when_somebody_else_publishes_by_the_key_or_it_is_deleted_the
                 await first.wait()
             await has_state(hub, made["ingressId"], "publishing")
             assert second.returncode is None
+        async with publishing(made["rtmp_url"]) as third:
+            await eventually(lambda: _is_live(hub), within_s=20)
+            ended = await hub.request("DELETE", "/api/v1/apps/live/streams/live-yard%2Fingress-live")
+            assert ended.status == 200, ended.body
+            with trio.fail_after(20):
+                await third.wait()
+        async with publishing(made["rtmp_url"]) as second:
+            await has_state(hub, made["ingressId"], "publishing")
             gone = await hub.request("DELETE", f"/api/v1/apps/live/ingress/{made['ingressId']}")
             assert gone.status == 200
             with trio.fail_after(20):
                 await second.wait()
     assert made["streamKey"] not in hub.log()
     await eventually(lambda: not workers(hub))
+
+
+async def _is_live(server: Server) -> bool:
+    return await stream_types(server) == {"ingress-live": "rtmp"}

@@ -12,16 +12,17 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from streamhub.errors import Unavailable
+from streamhub.ingest.relay_states import activity_of
 from streamhub.ingest.relay_whip import RelayWhip
 from streamhub.ingest.relays import FINAL, LOOK_S, Relays
 from streamhub.livekit.whip import WhipClient
-from streamhub.model.ingress import InputType
+from streamhub.model.ingress import IngressState, InputType
 from streamhub.model.names import AppName, RoomKey, RoomName
 from streamhub.model.relays import PullSource, RelayGrant, SourceOver
 from streamhub.model.streams import State
 from streamhub.rooms.hub import Hub
 from streamhub.rooms.room import Room
-from streamhub.wire.relay_control import AttachJpeg, AttachWhip, Ended, Picture, Start
+from streamhub.wire.relay_control import AttachJpeg, AttachWhip, Ended, Picture, Start, Stats
 from tests.fakes.relay import ScriptedWorker, Workers
 from tests.fakes.whip import ScriptedLiveKit
 from tests.support.media import jpeg
@@ -298,3 +299,59 @@ async def test_too_many_relays_then_refused_with_what_to_do(monkeypatch: pytest.
         with pytest.raises(Unavailable, match="1 relays"):
             async with s.relays.push(attrs.evolve(GRANT, ingress_id="IN_2")):
                 raise AssertionError("let in")
+
+
+async def test_stop_then_all_end_and_none_begins_any_more() -> None:
+    async with scene() as s:
+        s.sources.append(pull())
+        s.relays.look_soon()
+        await wait_all_tasks_blocked()
+        other = attrs.evolve(GRANT, ingress_id="IN_2")
+        with pytest.raises(SourceOver, match="stopping"):
+            async with s.relays.push(other):
+                await wait_all_tasks_blocked()
+                s.nursery.start_soon(s.relays.stop, 1.5)
+                await trio.sleep_forever()
+        await trio.sleep(LOOK_S * 2)
+        assert all(worker.over.is_set() for worker in s.workers.made)
+        assert len(s.workers.made) == 2
+        with pytest.raises(Unavailable, match="stopping"):
+            async with s.relays.push(other):
+                raise AssertionError("let in")
+
+
+async def test_pull_when_the_way_out_was_refused_then_its_state_says_so() -> None:
+    async with scene() as s:
+        s.workers.opens = False
+        s.relays.explain = lambda ingress_id: f"{ingress_id} may not go there"
+        s.sources.append(pull())
+        s.relays.look_soon()
+        await wait_all_tasks_blocked()
+        s.worker.say(Ended(error="HTTP 403", code="forbidden"))
+        await wait_all_tasks_blocked()
+        running = s.relays.find("IN_1")
+        assert running is not None
+        assert running.error == "IN_1 may not go there"
+        state = activity_of(running)
+        assert (state.state, state.error) == (IngressState.ERROR, "IN_1 may not go there")
+
+
+async def test_pull_when_it_runs_then_its_figures_are_shown_and_when_it_last_came() -> None:
+    async with scene() as s:
+        s.sources.append(pull())
+        s.relays.look_soon()
+        await wait_all_tasks_blocked()
+        running = s.relays.find("IN_1")
+        assert running is not None
+        s.worker.say(Stats(fps=24.987, bitrate=900_000, gop_s=2.0, hints=("set B-frames to 0",)))
+        await wait_all_tasks_blocked()
+        state = activity_of(running)
+        assert (state.state, state.codec, state.width, state.fps) == (IngressState.PUBLISHING, "h264", 640, 24.99)
+        assert (state.bitrate, state.keyframe_interval_s, state.hints) == (900_000, 2.0, ("set B-frames to 0",))
+        assert state.last_came_at == state.started_at
+        s.worker.say(Ended(error="gone", code="connection_lost", hint="It is tried again."))
+        await wait_all_tasks_blocked()
+        after = activity_of(running)
+        assert (after.state, after.error, after.fps) == (IngressState.ERROR, "gone", None)
+        assert after.last_came_at == state.started_at
+        assert after.retry_at is not None
