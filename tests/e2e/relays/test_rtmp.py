@@ -100,9 +100,10 @@ async def test_rtmp_when_somebody_else_publishes_by_the_key_or_it_is_deleted_the
             await has_state(hub, made["ingressId"], "publishing")
             assert second.returncode is None
         async with publishing(made["rtmp_url"]) as third:
+            await has_state(hub, made["ingressId"], "publishing")
             await eventually(lambda: _is_live(hub), within_s=20)
             ended = await hub.request("DELETE", "/api/v1/apps/live/streams/live-yard%2Fingress-live")
-            assert ended.status == 200, ended.body
+            assert ended.status == 204, ended.body
             with trio.fail_after(20):
                 await third.wait()
         async with publishing(made["rtmp_url"]) as second:
