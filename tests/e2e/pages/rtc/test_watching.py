@@ -139,7 +139,7 @@ def test_controls_of_a_room_with_sound(open_page, publish: Publish, muted: bool)
     if muted:
         page.keyboard.press("ArrowDown")
         expect_true(page, f"Math.abs({audio}.volume - 0.9) < 0.01 && !{audio}.paused")
-        width = "document.querySelector('.tile video').videoWidth"
+        width = "document.querySelector('.tile[data-kind=person] video').videoWidth"
         expect_true(page, f"{width} === 640")
         page.select_option("#quality", "low")
         expect_true(page, f"{width} === 320")
