@@ -37,5 +37,12 @@ def children(pid: int) -> list[int]:
 
 
 def livekit_pids(server: int) -> list[int]:
-    """The livekit-server below our server of that process id: the guard's child."""
-    return [child for guard in children(server) for child in children(guard)]
+    """The livekit-server below our server of that process id: the guard's child. Relay workers have children too."""
+    return [child for guard in children(server) for child in children(guard) if not _is_relay(child)]
+
+
+def _is_relay(pid: int) -> bool:
+    try:
+        return b"streamhub.relay" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
