@@ -16,7 +16,6 @@ from streamhub.livekit.whip import WhipClient
 from streamhub.model.ingress import Activity
 from streamhub.model.relays import Probe, PullSource, SourceUnusable
 from streamhub.model.source_url import RTSP, parse_source_url
-from streamhub.net.guard import OutboundRules
 from streamhub.net.guard_proxy import GuardedProxy
 from streamhub.rooms.hub import Hub
 from streamhub.services.relay_sources import RelaySources
@@ -35,15 +34,13 @@ class Relaying:
     sources: RelaySources
     whip: RelayWhip
     proxy: GuardedProxy
-    rules: OutboundRules
     relays: Relays = attrs.field(init=False)
     rtmp: RtmpServer = attrs.field(init=False)
-    _last: dict[str, Activity] = attrs.field(factory=dict)
 
     @classmethod
     def over(cls, sources: RelaySources, hub: Hub, client: WhipClient, hook_url: str) -> Relaying:
         """All of it over the rows and the rooms; ``hook_url`` is the listener with the workers' WHIP door."""
-        made = cls(sources, RelayWhip(client, hook_url), GuardedProxy(sources.outbound), sources.outbound)
+        made = cls(sources, RelayWhip(client, hook_url), GuardedProxy(sources.outbound))
         made.relays = Relays(hub, made.whip, sources, made.prepare, explain=made.proxy.refusal)
         made.rtmp = RtmpServer(sources, made.relays)
         sources.changed = made.relays.look_soon
@@ -74,7 +71,7 @@ class Relaying:
     async def prepare(self, source: PullSource) -> Start:
         """What a worker is told of a source. Raises OutboundDenied, HostUnknown."""
         url = parse_source_url(source.url)
-        address = (await self.rules.pin(url.host))[0]
+        address = (await self.sources.outbound.pin(url.host))[0]
         height, gop_s = source.max_height, source.max_gop_s
         if url.scheme in RTSP:
             # A camera's redirect is not followed: so the address judged is the one opened.

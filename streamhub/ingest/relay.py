@@ -59,7 +59,6 @@ class Known:
 
     opened: Opened | None = None
     stats: Stats | None = None
-    plans: dict[str, SinkRunning] = attrs.field(factory=dict)
     problems: dict[str, SinkEnded] = attrs.field(factory=dict)
 
 
@@ -116,12 +115,8 @@ class Relay:
                 if self._feed is not None and self._jpeg is not None:
                     await self.room.publish_feed(self._feed, event.jpeg)
             case Segment() | SinkRunning() | SinkEnded():
-                if isinstance(event, SinkRunning):
-                    self.known.plans[event.id] = event
-                if isinstance(event, SinkEnded):
-                    self.known.plans.pop(event.id, None)
-                    if event.error is not None:
-                        log.info("a relay's sink failed", error=event.error, code=event.code, **self._where)
+                if isinstance(event, SinkEnded) and event.error is not None:
+                    log.info("a relay's sink failed", error=event.error, code=event.code, **self._where)
                 if (channel := self._waiting.get(event.id)) is not None:
                     with suppress(trio.WouldBlock, trio.BrokenResourceError):
                         channel.send_nowait(event)
@@ -196,7 +191,6 @@ class Relay:
             raise AssertionError("unreachable: the channel is ours")
         finally:
             del self._waiting[order.id]
-            self.known.plans.pop(order.id, None)
             if self.worker is not None:
                 with trio.move_on_after(1.0, shield=True):
                     await self.worker.order(Detach(id=order.id))

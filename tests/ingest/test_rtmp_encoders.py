@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import ssl
 import subprocess
 import sys
@@ -30,8 +29,6 @@ SMALL = (
     "-f lavfi -i testsrc2=s=320x240:r=25:d=3 -f lavfi -i sine=440:r=44100:d=3 "
     "-c:v libx264 -preset ultrafast -pix_fmt yuv420p -g 25 -c:a aac"
 )
-needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg")
-needs_gstreamer = pytest.mark.skipif(shutil.which("gst-launch-1.0") is None, reason="no GStreamer")
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +70,6 @@ async def probe(push: Push, tmp_path: Path) -> dict[str, Any]:
     return found
 
 
-@needs_ffmpeg
 async def test_obs_defaults_when_sent_by_ffmpeg_in_real_time_then_every_frame_arrives(
     site: RtmpSite, obs_file: Path, tmp_path: Path
 ) -> None:
@@ -96,7 +92,6 @@ async def test_obs_defaults_when_sent_by_ffmpeg_in_real_time_then_every_frame_ar
     assert found["audio"]["frames"] >= 117
 
 
-@needs_ffmpeg
 async def test_ffmpeg_when_it_pushes_over_tls_then_every_frame_arrives(small_file: Path, tmp_path: Path) -> None:
     certificate, key = make_certificate(tmp_path)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -111,7 +106,6 @@ async def test_ffmpeg_when_it_pushes_over_tls_then_every_frame_arrives(small_fil
         assert (found["video"]["frames"], found["audio"]["codec"]) == (75, "aac")
 
 
-@needs_gstreamer
 @pytest.mark.parametrize("sink", ["rtmp2sink", "rtmpsink"])
 async def test_gstreamer_when_it_pushes_then_every_frame_arrives(
     site: RtmpSite, small_file: Path, sink: str, tmp_path: Path
@@ -159,14 +153,12 @@ async def test_libav_when_it_pushes_av1_then_it_ends_and_nothing_of_it_goes_on(
     await eventually(lambda: "video in AV1 is not taken: set the encoder to H.264 or H.265" in logged(), PATIENCE_S)
 
 
-@needs_ffmpeg
 async def test_ffmpeg_when_its_key_is_wrong_then_it_prints_what_is_wrong(site: RtmpSite, small_file: Path) -> None:
     done = await run("ffmpeg", "-v", "error", "-i", small_file, "-c", "copy", "-f", "flv", f"{site.url}/wrong")
     assert done.returncode != 0
     assert b"Server error: unknown stream key. Copy it from the ingress, or make a new one." in done.stdout
 
 
-@needs_ffmpeg
 async def test_ffmpeg_when_its_codec_is_not_taken_then_it_prints_the_codec(site: RtmpSite) -> None:
     source = "-re -f lavfi -i testsrc2=s=160x120:r=25 -c:v flv -f flv"
     done = await run("ffmpeg", "-v", "error", *source.split(), f"{site.url}/stk_flv")
@@ -174,7 +166,6 @@ async def test_ffmpeg_when_its_codec_is_not_taken_then_it_prints_the_codec(site:
     assert b"Server error: video in Sorenson H.263 is not taken: set the encoder to H.264 or H.265" in done.stdout
 
 
-@needs_ffmpeg
 async def test_ffmpeg_when_another_takes_over_then_it_ends_and_says_why(site: RtmpSite, small_file: Path) -> None:
     command = ["ffmpeg", "-v", "error", "-re", "-stream_loop", "-1", "-i", small_file, "-c", "copy", "-f", "flv"]
     ends: list[subprocess.CompletedProcess[bytes]] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator
 
@@ -13,7 +12,6 @@ from tests.e2e.pages.conftest import Hub, OpenPage, wait_until
 from tests.support.hls_feed import SIZE
 from tests.support.hls_server import ROOM
 
-pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg on this machine")
 LIMIT_MS = 60_000
 # As Safari, which plays HLS by itself.
 NATIVE = "window.WebKitPlaybackTargetAvailabilityEvent = class {};"

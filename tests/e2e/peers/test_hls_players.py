@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
 import trio
 
 from streamhub.rooms.hls_files import HlsFiles
@@ -16,7 +14,6 @@ from tests.support.hls_feed import FPS, SIZE, feed_room
 from tests.support.media import Authority, Media, room_key, serve_media
 from tests.support.peer import connect
 
-pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg on this machine")
 LIMIT_S = 60.0
 PATH = "/hls/live/cam1/index.m3u8"
 
