@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import attrs
 import trio
@@ -49,6 +49,7 @@ MOST_WAITING = 256
 MOST_RSS = 600 * 1024 * 1024
 
 FeedSegment: TypeAlias = Callable[[Segment], Awaitable[None]]
+Output: TypeAlias = Literal["webrtc", "hls", "pictures"]
 
 log = get_logger("relay")
 
@@ -71,6 +72,8 @@ class Relay:
     whip: RelayWhip
     known: Known = attrs.field(factory=Known)
     open_worker: OpenWorker = open_worker
+    # What the room does not have already: a camera gives its own pictures, a room of LiveKit's is in LiveKit.
+    outputs: frozenset[Output] = frozenset({"webrtc", "hls", "pictures"})
     worker: WorkerLike | None = None
     _feed: Feed | None = None
     _waiting: dict[str, trio.MemorySendChannel[SinkRunning | SinkEnded | Segment]] = attrs.field(factory=dict)
@@ -88,10 +91,13 @@ class Relay:
                 await ready(worker)
             try:
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._publish_by_whip)
-                    nursery.start_soon(self._show_pictures)
-                    for stream in self.room.hls.streams.values():
-                        nursery.start_soon(self._make_hls, stream)
+                    if "webrtc" in self.outputs:
+                        nursery.start_soon(self._publish_by_whip)
+                    if "pictures" in self.outputs:
+                        nursery.start_soon(self._show_pictures)
+                    if "hls" in self.outputs:
+                        for stream in self.room.hls.streams.values():
+                            nursery.start_soon(self._make_hls, stream)
                     async with aclosing(worker.events()) as events:
                         async for event in events:
                             if isinstance(event, Ended):
@@ -122,7 +128,7 @@ class Relay:
                         channel.send_nowait(event)
             case Opened():
                 self.known.opened = event
-                if any(t.kind == "video" for t in event.tracks) and self._feed is None:
+                if "pictures" in self.outputs and self._feed is None and any(t.kind == "video" for t in event.tracks):
                     self._feed = Feed(self.grant.identity, self.room.clock())
                     self.room.attach_feed(self._feed)
                 self._opened.set()
