@@ -210,14 +210,14 @@ class Room:
         self.viewers[viewer] = output
         if output != "camera_ws":
             self._expect()
-        self.demand.come(pictures=output != "camera_ws")
+        self.demand.come("page" if output == "camera_ws" else "pictures")
         self._poke()
 
     def remove_viewer(self, viewer: Viewer) -> None:
         """The viewer has left."""
         output = self.viewers.pop(viewer, None)
         if output is not None:
-            self.demand.go(pictures=output != "camera_ws")
+            self.demand.go("page" if output == "camera_ws" else "pictures")
 
     async def host(self, name: str, child: Callable[[], Awaitable[None]]) -> None:
         """Run ``child`` in the room's nursery and wait for its end; cancelling the caller cancels it.

@@ -112,12 +112,12 @@ async def test_demand_then_polls_are_remembered_for_a_while_and_waits_end() -> N
         demand.poll()
         await trio.sleep(POLL_S + 5)
         demand.come()
-        demand.come(pictures=False)
+        demand.come("page")
         await trio.sleep(100)
         demand.go()
         await wait_all_tasks_blocked()
         assert (demand.wanted, demand.watched) == (False, True)
-        demand.go(pictures=False)
+        demand.go("page")
         assert not demand.watched
         nursery.cancel_scope.cancel()
     assert [(w, pytest.approx(t)) for w, t in told] == [(True, 1), (False, 41), (True, 46), (False, 146)]
