@@ -14,6 +14,7 @@ from streamhub.net.front import Door, Route
 from streamhub.playback.frame import FrameDoor
 from streamhub.playback.hls import HlsDoor
 from streamhub.playback.mjpeg import MjpegDoor
+from streamhub.playback.poster import PosterDoor
 from streamhub.playback.requests import Playback, answer
 from streamhub.playback.viewer_ws import ViewerDoor
 from streamhub.rooms.hls_leases import HlsLeases
@@ -37,6 +38,7 @@ def make_route(
     sockets: dict[str, Door] = {INGEST_PATH: camera, VIEWER_PATH: ViewerDoor(playback)}
     mjpeg = MjpegDoor(playback)
     frame = FrameDoor(playback, placeholder, last_seen)
+    poster = PosterDoor(playback)
     hls = HlsDoor(playback, HlsLeases(playback.hub))
 
     def route(_method: str, path: str, upgrade: bool) -> Door | None:
@@ -49,6 +51,8 @@ def make_route(
                 return mjpeg
             if path.endswith("/frame.jpg"):
                 return frame
+            if path.endswith("/poster.jpg"):
+                return poster
         if path.startswith("/hls/"):
             return hls
         if path in sockets:

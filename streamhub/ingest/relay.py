@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
+from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
 import attrs
@@ -22,6 +23,7 @@ from streamhub.observe.log import get_logger
 from streamhub.rooms.backoff import delays
 from streamhub.rooms.feed import Feed
 from streamhub.rooms.hls import HlsStream
+from streamhub.rooms.posters import Poster
 from streamhub.rooms.room import Room
 from streamhub.wire.relay_control import (
     AttachHls,
@@ -44,6 +46,12 @@ LIVEKIT_POLL_S = 1.0
 # A LiveKit that was restarted knows nothing of our publication, and libav's muxer does not notice.
 LOOK_S = 5.0
 SINK_CAP_S = 10.0
+# So often one key frame of a source whose pictures nobody watches is decoded, for the room's poster: soon after the
+# source has opened, when there is less to do, and then again, so that the last picture before an outage is not much
+# older than this. A decoder that stays, to see each key frame, would cost for ever; this one runs for milliseconds.
+POSTER_FIRST_S = 2.0
+POSTER_EVERY_S = 60.0
+POSTER_WITHIN_S = 20.0
 MOST_WAITING = 256
 MOST_RSS = 600 * 1024 * 1024
 
@@ -78,7 +86,9 @@ class Relay:
     worker: WorkerLike | None = None
     _feed: Feed | None = None
     _waiting: dict[str, trio.MemorySendChannel[SinkRunning | SinkEnded | Segment]] = attrs.field(factory=dict)
-    _jpeg: str | None = None
+    # Which sink the pictures are of that come now.
+    _jpeg: Literal["feed", "poster"] | None = None
+    _posted: trio.Event = attrs.field(factory=trio.Event)
     _opened: trio.Event = attrs.field(factory=trio.Event)
 
     async def run(self, start: Start, *, ready: Callable[[WorkerLike], Awaitable[None]] | None = None) -> Ended:
@@ -119,7 +129,11 @@ class Relay:
     async def _take(self, event: Event) -> None:
         match event:
             case Picture():
-                if self._feed is not None and self._jpeg is not None:
+                if self._jpeg == "poster":
+                    taken_at = datetime.fromtimestamp(event.at_ms / 1000, UTC)
+                    self.room.posters.keep(self.room.key, Poster(event.jpeg, taken_at))
+                    self._posted.set()
+                elif self._feed is not None and self._jpeg == "feed":
                     await self.room.publish_feed(self._feed, event.jpeg)
             case Segment() | SinkRunning() | SinkEnded():
                 if isinstance(event, SinkEnded) and event.error is not None:
@@ -190,18 +204,20 @@ class Relay:
         assert not isinstance(order, Start | Detach)
         send, receive = trio.open_memory_channel[SinkRunning | SinkEnded | Segment](MOST_WAITING)
         self._waiting[order.id] = send
+        # Whether a poster can be had is no news of the source.
+        kind = None if isinstance(order, AttachJpeg) and order.key_only else type(order).__name__
         try:
             await self.worker.order(order)
             async for event in receive:
                 if isinstance(event, SinkEnded):
-                    if event.error is not None:
-                        self.known.problems[type(order).__name__] = event
+                    if event.error is not None and kind is not None:
+                        self.known.problems[kind] = event
                     return event
                 if isinstance(event, Segment):
                     if feed is not None:
                         await feed(event)
-                else:
-                    self.known.problems.pop(type(order).__name__, None)
+                elif kind is not None:
+                    self.known.problems.pop(kind, None)
             raise AssertionError("unreachable: the channel is ours")
         finally:
             del self._waiting[order.id]
@@ -252,21 +268,42 @@ class Relay:
                 return
 
     async def _show_pictures(self) -> None:
-        """Pictures into the room while they are wanted and no camera gives any."""
+        """Pictures into the room while they are wanted and no camera gives any; else a poster now and then."""
         await self._opened.wait()
         if self._feed is None:
             return
         feed, demand = self._feed, self.room.demand
+        poster_at = trio.current_time() + POSTER_FIRST_S
         while True:
-            await demand.wait(lambda d: d.wanted)
-            await demand.during(lambda d: d.wanted, self._decode)
+            with trio.move_on_at(poster_at):
+                await demand.wait(lambda d: d.wanted)
+            if demand.wanted:
+                self._jpeg = "feed"
+                await demand.during(lambda d: d.wanted, self._feed_pictures)
+                self.room.rest_feed(feed)
+            else:
+                self._jpeg = "poster"
+                await demand.during(lambda d: not d.wanted, self._take_poster)
             self._jpeg = None
-            self.room.rest_feed(feed)
+            poster_at = trio.current_time() + POSTER_EVERY_S
 
-    async def _decode(self) -> None:
-        self._jpeg = f"jpeg-{secrets.token_hex(4)}"
-        await self._attached(AttachJpeg(id=self._jpeg))
+    async def _feed_pictures(self) -> None:
+        await self._attached(AttachJpeg(id=f"jpeg-{secrets.token_hex(4)}"))
         await trio.sleep(SINK_CAP_S)  # it failed
+
+    async def _take_poster(self) -> None:
+        """One picture, of a key frame, unless none can be had."""
+        self._posted = trio.Event()
+        async with trio.open_nursery() as nursery:
+
+            async def posted() -> None:
+                with trio.move_on_after(POSTER_WITHIN_S):
+                    await self._posted.wait()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(posted)
+            await self._attached(AttachJpeg(id=f"poster-{secrets.token_hex(4)}", fps=0.1, key_only=True))
+            nursery.cancel_scope.cancel()
 
     @property
     def _where(self) -> dict[str, str]:

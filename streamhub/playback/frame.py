@@ -13,7 +13,7 @@ from streamhub.errors import FieldProblem, Invalid
 from streamhub.model.names import RoomKey
 from streamhub.model.streams import State
 from streamhub.net.connection import Taken
-from streamhub.playback.requests import Playback, answer, answering, deadline, require_get, split_path
+from streamhub.playback.requests import Playback, answer, answering, connection, deadline, require_get, split_path
 from streamhub.rooms.room import MakePlaceholder, Room
 from streamhub.wire.http import format_head, matches
 
@@ -58,7 +58,7 @@ class FrameDoor:
             ("X-Stream-State", room.shown[0].value),
             ("ETag", etag),
             ("Last-Modified", format_datetime(taken_at, usegmt=True)),
-            *_connection(taken),
+            *connection(taken),
         ]
         if _not_modified(taken, etag, taken_at):
             await answer(taken, format_head(304, headers))
@@ -87,7 +87,7 @@ class FrameDoor:
                 ("Access-Control-Allow-Origin", "*"),
                 ("Access-Control-Expose-Headers", "X-Stream-State"),
                 ("X-Stream-State", state.value),
-                *_connection(taken),
+                *connection(taken),
             ],
         )
         return head if taken.method == "HEAD" else head + jpeg
@@ -101,10 +101,6 @@ def _may_come(room: Room) -> bool:
 def _fresh(room: Room, taken_at: datetime, max_age_s: float | None) -> bool:
     """Whether the room's picture is no older than asked for."""
     return max_age_s is None or (room.clock() - taken_at).total_seconds() <= max_age_s
-
-
-def _connection(taken: Taken) -> list[tuple[str, str]]:
-    return [] if taken.keeps_alive else [("Connection", "close")]
 
 
 def _max_age(query: dict[str, str]) -> float | None:

@@ -12,7 +12,7 @@ import trio
 from streamhub.errors import FieldProblem, Invalid, NotFound, Unavailable
 from streamhub.model.access import ViewGrant
 from streamhub.net.connection import Taken
-from streamhub.playback.requests import Playback, answer, answering, require_get
+from streamhub.playback.requests import Playback, answer, answering, connection, require_get
 from streamhub.rooms.hls import HlsStream
 from streamhub.rooms.hls_files import SegmentFile
 from streamhub.rooms.hls_leases import HlsLeases
@@ -55,7 +55,7 @@ class HlsDoor:
 
     async def _answer(self, taken: Taken) -> None:
         if taken.method == "OPTIONS":
-            await answer(taken, format_head(204, (*_PREFLIGHT, *_connection(taken))))
+            await answer(taken, format_head(204, (*_PREFLIGHT, *connection(taken))))
             return
         require_get(taken)
         app, room, name = _split(taken.target)
@@ -81,7 +81,7 @@ class HlsDoor:
             ("Cache-Control", "private, no-store" if grant.private else "public, max-age=1"),
             ("ETag", etag),
             *_CORS,
-            *_connection(taken),
+            *connection(taken),
         ]
         if (match := taken.header(b"if-none-match")) is not None and matches(etag, match):
             await answer(taken, format_head(304, headers))
@@ -105,7 +105,7 @@ class HlsDoor:
             ("ETag", etag),
             ("Accept-Ranges", "bytes"),
             *_CORS,
-            *_connection(taken),
+            *connection(taken),
         ]
         if (match := taken.header(b"if-none-match")) is not None and matches(etag, match):
             await answer(taken, format_head(304, headers))
@@ -176,7 +176,3 @@ def _split(target: bytes) -> tuple[str, str, str]:
     if len(parts) != 5 or not all(parts[1:]):
         raise NotFound("no such path", hint="HLS is at /hls/<app>/<room>/index.m3u8.")
     return unquote(parts[2]), unquote(parts[3]), unquote(parts[4])
-
-
-def _connection(taken: Taken) -> list[tuple[str, str]]:
-    return [] if taken.keeps_alive else [("Connection", "close")]

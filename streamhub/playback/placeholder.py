@@ -14,6 +14,7 @@ from streamhub.model.names import RoomKey
 from streamhub.model.streams import State
 
 DEFAULT_SIZE = (640, 360)
+MOST_SIZE = (1920, 1080)
 _KEEP = 64
 _BACKGROUND, _PANEL, _TEXT, _DIM = (24, 26, 31), (34, 37, 44), (235, 237, 240), (150, 156, 166)
 _ACCENTS = {State.CONNECTING: (64, 140, 240), State.STALE: (236, 165, 48), State.LIVE: (74, 222, 128)}
@@ -37,7 +38,7 @@ def describe(state: State, since: datetime | None) -> tuple[str, str]:
 
 def draw(room: str, state: State, since: datetime | None, size: tuple[int, int]) -> bytes:
     """The placeholder as a JPEG of ``size`` pixels (at least 160 × 120, at most 1920 × 1080)."""
-    width, height = min(max(size[0], 160), 1920), min(max(size[1], 120), 1080)
+    width, height = min(max(size[0], 160), MOST_SIZE[0]), min(max(size[1], 120), MOST_SIZE[1])
     image = Image.new("RGB", (width, height), _BACKGROUND)
     pen = ImageDraw.Draw(image)
     unit = min(width / 640, height / 360)
@@ -52,6 +53,25 @@ def draw(room: str, state: State, since: datetime | None, size: tuple[int, int])
     ):
         if text:
             _centred(pen, text, (width / 2, middle + offset * unit), points * unit, colour, width * 0.92)
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=80)
+    return out.getvalue()
+
+
+def draw_past(jpeg: bytes, taken_at: datetime) -> bytes | None:
+    """A picture that was live once, grey, with its time and that it is not live in it; None: it cannot be decoded."""
+    try:
+        with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as opened:
+            opened.draft("L", MOST_SIZE)  # a huge one is not decoded in full
+            image = opened.convert("L").point(lambda level: level * 0.55).convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
+    width, height = image.size
+    pen = ImageDraw.Draw(image)
+    tall = min(max(height / 11, 14), 60)
+    pen.rectangle((0, height - tall, width, height), fill=_PANEL)
+    when = taken_at.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+    _centred(pen, f"not live: last picture, {when}", (width / 2, height - tall / 2), tall * 0.58, _TEXT, width * 0.94)
     out = io.BytesIO()
     image.save(out, "JPEG", quality=80)
     return out.getvalue()

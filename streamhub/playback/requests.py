@@ -99,7 +99,7 @@ def split_path(target: bytes, name: str) -> tuple[str, str]:
     """App and room, percent-decoded, of ``/live/<app>/<room>/<name>``; raises NotFound for any other shape."""
     parts = target.partition(b"?")[0].decode("ascii").split("/")
     if len(parts) != 5 or parts[1] != "live" or parts[4] != name or not parts[2] or not parts[3]:
-        raise NotFound("no such path", hint="Playback paths are /live/<app>/<room>/mjpeg and …/frame.jpg.")
+        raise NotFound("no such path", hint="Playback paths are /live/<app>/<room>/mjpeg, …/frame.jpg, …/poster.jpg.")
     return unquote(parts[2]), unquote(parts[3])
 
 
@@ -133,6 +133,11 @@ async def answering(taken: Taken, act: Callable[[], Awaitable[None]]) -> None:
     except StreamHubError as exc:
         allow = [("Allow", "GET, HEAD")] if isinstance(exc, MethodNotAllowed) else []
         await answer(taken, format_error(exc, allow, head_only=taken.method == "HEAD", close=not taken.keeps_alive))
+
+
+def connection(taken: Taken) -> list[tuple[str, str]]:
+    """The header that says that the connection ends with this answer, if it does."""
+    return [] if taken.keeps_alive else [("Connection", "close")]
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from streamhub.observe.log import get_logger
 from streamhub.rooms.demand import Demand
 from streamhub.rooms.hls import RoomHls
 from streamhub.rooms.hls_files import HlsFiles
+from streamhub.rooms.posters import Poster, Posters
 from streamhub.rooms.room import Accompany, Emit, MakePlaceholder, Room
 
 LAST_SEEN_DEADLINE_S = 5.0
@@ -56,6 +57,7 @@ class Hub:
     hls_files: HlsFiles | None = None
     accompany: Accompany | None = None
     totals: Totals = attrs.field(factory=Totals)
+    posters: Posters = attrs.field(factory=Posters)
     _rooms: dict[RoomKey, Room] = attrs.field(factory=dict)
     _published: dict[RoomKey, Published] = attrs.field(factory=dict)
     _onlookers: dict[RoomKey, int] = attrs.field(factory=dict)
@@ -105,6 +107,7 @@ class Hub:
                 demand=Demand(onlookers=self._onlookers.get(key, 0)),
                 accompany=self.accompany,
                 hls=RoomHls(self.clock, self.hls_files),
+                posters=self.posters,
             )
             self._rooms[key] = room
             self._nursery.start_soon(self._run_room, room, name=f"room {key}")
@@ -182,6 +185,11 @@ class Hub:
         published = self._published.get(key)
         return (State.OFFLINE, None) if published is None else (published.state, published.since)
 
+    def poster(self, key: RoomKey) -> Poster | None:
+        """The newest picture the room had, live or not; None: none that is known."""
+        room = self._rooms.get(key)
+        return self.posters.find(key) if room is None else room.poster
+
     def status(self, key: RoomKey) -> RoomStatus | None:
         """A snapshot of one room; None if it is not in memory (then it is offline)."""
         room = self._rooms.get(key)
@@ -223,7 +231,7 @@ class Hub:
         return False
 
     async def end_app(self, app: AppName, order: EndOrder) -> None:
-        """Make all sources and viewers of an app leave."""
+        """Make all sources and viewers of an app leave, and forget its pictures."""
         await self.end_viewers(app)
         for room in self._rooms.values():
             if room.key.app == app:
@@ -232,6 +240,7 @@ class Hub:
             for room in list(self._rooms.values()):
                 if room.key.app == app:
                     nursery.start_soon(self.end_source, room.key, None, order)
+        self.posters.forget_app(app)
 
     async def end_viewers(self, app: AppName) -> None:
         """Make all viewers of an app leave, at once; they may come back and are then asked again."""

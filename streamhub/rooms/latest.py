@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
 import trio
 
 
 @attrs.define(eq=False)
 class Latest:
-    """A slot for one picture. ``seq`` rises with every ``publish``; ``live`` is False for a placeholder."""
+    """A slot for one picture. ``seq`` rises with every ``publish``; ``live`` is False for a placeholder.
+
+    ``past`` is told each picture that was live when it is not any more, and nothing live takes its place.
+    """
 
     jpeg: bytes = b""
     seq: int = 0
     live: bool = False
+    past: Callable[[bytes], None] = lambda _jpeg: None
     _changed: trio.Event | None = None
 
     def publish(self, jpeg: bytes, *, live: bool) -> None:
         """Swap the picture and wake whoever waits. Returns at once."""
+        if self.live and not live:
+            self.past(self.jpeg)
         self.jpeg, self.live = jpeg, live
         self.seq += 1
         if self._changed is not None:
@@ -25,6 +33,8 @@ class Latest:
 
     def retire(self) -> None:
         """Forget the picture: it is live no more, and nobody who comes now may be shown it. ``seq`` stays."""
+        if self.live:
+            self.past(self.jpeg)
         self.jpeg, self.live = b"", False
 
     def newer_than(self, seq: int) -> bool:

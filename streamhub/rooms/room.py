@@ -28,6 +28,7 @@ from streamhub.rooms.demand import Demand
 from streamhub.rooms.feed import Feed
 from streamhub.rooms.hls import RoomHls
 from streamhub.rooms.latest import Latest
+from streamhub.rooms.posters import Poster, Posters
 from streamhub.rooms.pump import Pump
 from streamhub.rooms.session import Session
 from streamhub.rooms.viewer import Viewer
@@ -75,6 +76,7 @@ class Room:
     pumps: dict[Output, Pump] = attrs.field(init=False)
     accompany: Accompany | None = attrs.field(kw_only=True, default=None)
     hls: RoomHls = attrs.field(kw_only=True, default=attrs.Factory(lambda self: RoomHls(self.clock), takes_self=True))
+    posters: Posters = attrs.field(kw_only=True, factory=Posters)
     _companion: Companion = attrs.field(init=False)
     _nursery: trio.Nursery | None = None
     _closing: bool = False
@@ -84,6 +86,7 @@ class Room:
 
     def __attrs_post_init__(self) -> None:
         self.hls.changed = self._changed
+        self.latest.past = self._keep_poster
         self._companion = Companion(partial(self.on_error, self.key, "companion"))
         self.pumps = {
             "mjpeg": Pump(self.latest, format_part),
@@ -117,6 +120,17 @@ class Room:
         if source is None or not self.latest.live or (self.session is not None and self.state is not State.LIVE):
             return None
         return source.last_frame_at
+
+    @property
+    def poster(self) -> Poster | None:
+        """The newest picture it had, live or not."""
+        at = self.pictured_at
+        return self.posters.find(self.key) if at is None else Poster(self.latest.jpeg, at)
+
+    def _keep_poster(self, jpeg: bytes) -> None:
+        source = self.session or self.feed
+        if source is not None and source.last_frame_at is not None:
+            self.posters.keep(self.key, Poster(jpeg, source.last_frame_at))
 
     def publishing(self, published: Published | None) -> None:
         """LiveKit's publishers have changed; None: there is none."""
@@ -158,6 +172,8 @@ class Room:
         """The source has left; False if another had taken over."""
         if self.session is not session:
             return False
+        if self.latest.live:
+            self.latest.retire()  # while it is known when that picture was taken
         self.session = None
         self._companion.end()
         self._last_size = session.size or self._last_size
@@ -182,10 +198,9 @@ class Room:
 
     def detach_feed(self, feed: Feed) -> None:
         """That one gives none any more."""
-        first = self.feed is feed
-        self.feeds.remove(feed)
-        if first and self.latest.live:
+        if self.feed is feed and self.latest.live:
             self.latest.retire()
+        self.feeds.remove(feed)
         self._changed()
 
     def rest_feed(self, feed: Feed) -> None:

@@ -10,9 +10,10 @@ import streamhub.main
 from streamhub.cli import cli
 from streamhub.rooms.feed import Feed
 from streamhub.rooms.hub import Hub
+from streamhub.rooms.posters import Poster
 from streamhub.rooms.room import Room
-from tests.support.hls_feed import feed_room
-from tests.support.media import room_key
+from tests.support.hls_feed import SIZE, feed_room
+from tests.support.media import jpeg, room_key
 
 ROOM = "relayed"
 
@@ -29,6 +30,7 @@ class FedHub(Hub):
 
 
 async def _live(room: Room) -> None:
+    room.posters.keep(room.key, Poster(jpeg(size=SIZE), room.clock()))
     room.attach_feed(Feed("encoder", room.clock()))
     await feed_room(room)
 

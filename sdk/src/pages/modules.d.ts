@@ -38,6 +38,10 @@ declare module '#pages/hls.js' {
   ): () => void
 }
 
+declare module '#pages/poster.js' {
+  export function fetchPoster(url: string): Promise<{ blob: Blob; at: number } | null>
+}
+
 declare module '#pages/mjpeg.js' {
   export function readMjpeg(url: string, on: { frame(jpeg: Blob): void; end(): void }): () => void
 }
@@ -131,4 +135,5 @@ declare module '#pages/config.js' {
   export function socketUrl(config: Config): string
   export function mjpegUrl(config: Config): string
   export function hlsUrl(config: Config): string
+  export function posterUrl(config: Config, how?: { overlay?: boolean }): string
 }

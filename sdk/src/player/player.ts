@@ -5,6 +5,7 @@ import { accessOf, askPlayToken, type Access, type Place, type TokenAnswer } fro
 import type { DataMessage } from '../session.js'
 import { Progress, startHls } from './hls.js'
 import { createPictures, type Pictures } from './picture.js'
+import { createLastPicture, type LastPicture } from './poster.js'
 import { createWatching, type Watching } from './webrtc.js'
 
 export interface PlayOptions extends Place {
@@ -56,6 +57,7 @@ export class Player extends Emitter<PlayEvents> {
   readonly #sound: Sound
   readonly #pictures: Pictures
   readonly #watching: Watching
+  readonly #last: LastPicture
   readonly #timer: ReturnType<typeof setInterval>
   readonly #online = (): void => this.restart()
   #token: string | null
@@ -80,6 +82,7 @@ export class Player extends Emitter<PlayEvents> {
     this.#ownsVideo = !(element instanceof HTMLVideoElement)
     this.video = element instanceof HTMLVideoElement ? element : putVideo(element)
     this.video.playsInline = true
+    this.#last = createLastPicture(this.video, options)
     this.#sound = createSound({
       muted: options.muted ?? this.video.muted,
       volume: options.volume ?? 1,
@@ -109,6 +112,11 @@ export class Player extends Emitter<PlayEvents> {
 
   get source(): PlaySource | null {
     return this.#source
+  }
+
+  /** When the picture was taken that is shown, dated, until it plays; null: there is none. */
+  get lastPictureAt(): Date | null {
+    return this.#last.takenAt
   }
 
   get publishers(): string[] {
@@ -152,6 +160,7 @@ export class Player extends Emitter<PlayEvents> {
     this.#watching.stop()
     this.#pictures.stop()
     this.#use(null)
+    this.#last.forget()
     this.#become('stopped')
     if (this.#ownsVideo) this.video.remove()
   }
@@ -235,6 +244,8 @@ export class Player extends Emitter<PlayEvents> {
     const { told, refused } = this.#pictures
     const playing = this.#source === 'hls' ? this.#hlsPlays : this.#source !== null && (this.#watching.playing || this.#pictures.playing)
     const error = this.#watching.error
+    if (refused) this.#last.forget()
+    else if (told && !playing) this.#last.renew(told, this.#token)
     if (playing) this.#become('playing')
     else if (refused) this.#become('refused')
     else if (told && !told.publishers && !told.camera && !['connecting', 'live'].includes(told.state)) this.#become('offline')

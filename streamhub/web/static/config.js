@@ -31,6 +31,13 @@ export function mjpegUrl(config) {
   return withToken(url, config);
 }
 
+export function posterUrl(config, { overlay = true } = {}) {
+  const path = [config.app, config.room].map(encodeURIComponent).join('/');
+  const url = new URL(`/live/${path}/poster.jpg`, config.origin);
+  if (!overlay) url.searchParams.set('overlay', '0');
+  return withToken(url, config);
+}
+
 export function hlsUrl(config) {
   const path = [config.app, config.room].map(encodeURIComponent).join('/');
   return withToken(new URL(`/hls/${path}/index.m3u8`, config.origin), config);

@@ -1,8 +1,9 @@
 // The player of both pages: the viewer socket tells what there is; a camera's pictures come over it onto the canvas,
 // publishers in LiveKit come by WebRTC into tiles beside it.
 
-import { hlsUrl, mjpegUrl, readConfig, socketUrl } from './config.js';
+import { hlsUrl, mjpegUrl, posterUrl, readConfig, socketUrl } from './config.js';
 import { createHlsNeed, createHlsTile } from './hlstile.js';
+import { createLastPicture } from './lastpicture.js';
 import { createLink } from './link.js';
 import { readMjpeg } from './mjpeg.js';
 import { createFps } from './pace.js';
@@ -29,6 +30,8 @@ export function startPlayer() {
   const listeners = new Set(); // of sound, tiles, what can be saved
   let told = null; // the server's last word on this connection
   let shown = null; // the frame on the canvas
+  let fresh = false; // and it came since the camera was last quiet
+  let playedAt = 0; // when somebody was last seen by WebRTC
   let endFallback = null;
   let fellBack = false; // and pictures come by it
   let refusal = null;
@@ -44,12 +47,14 @@ export function startPlayer() {
 
   const hls = createHlsTile(hlsUrl(config), box, sound, { name: config.name, changed: tell });
   const needsHls = createHlsNeed(tell);
+  const last = createLastPicture(posterUrl(config, { overlay: false }));
 
   const painter = createPainter(document.getElementById('picture'), (frame) => {
-    const first = !shown;
+    const first = !fresh;
     shown = frame;
+    fresh = true;
     status.pictured();
-    if (first) notify();
+    if (first) tell();
   });
 
   const link = createLink(socketUrl(config), {
@@ -62,6 +67,7 @@ export function startPlayer() {
       if (!camera() || camera().state !== 'live') quiet();
       viewing.want(word.publishers > 0 && !(config.participant && camera()));
       tell();
+      last.renew();
     },
     frame(blob) {
       // Without a source the server sends a placeholder; this page says it in its own words.
@@ -82,6 +88,7 @@ export function startPlayer() {
       quiet();
       viewing.stop();
       tell();
+      last.forget();
     },
     blocked: startFallback,
   });
@@ -107,7 +114,16 @@ export function startPlayer() {
     for (const tile of viewing.tiles.all) tile.element.hidden = hls.playing; // who is in the room is in its HLS
     markQuiet(cameraTile, !cameraTile.hidden && seen.people > 0 && !fellBack && !(camera() && camera().state === 'live'));
     arrange();
+    if (seen.playing) playedAt = Date.now();
+    const live = camera() && camera().state === 'live'; // its picture comes with the word
+    last.show(!asleep && !refusal && !seen.playing && !hls.playing && !(fresh && fellBack) && !live, remains());
     notify();
+  }
+
+  // When the picture was new that is still on the screen; 0: there is none.
+  function remains() {
+    const people = viewing.tiles.all.some(({ element }) => !element.hidden && 'seen' in element.dataset);
+    return Math.max(shown && !cameraTile.hidden ? shown.at : 0, people ? playedAt : 0);
   }
 
   function notify() {
@@ -122,6 +138,7 @@ export function startPlayer() {
   function quiet() {
     painter.forget();
     fps.reset();
+    fresh = false;
   }
 
   function startFallback() {
@@ -209,6 +226,7 @@ export function startPlayer() {
     // Once a second: how fast, and how long ago.
     tick() {
       status.tellTime();
+      last.draw();
       return (camera() && camera().state === 'live') || fellBack ? fps.read(performance.now()) : 0;
     },
   };

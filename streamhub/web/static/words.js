@@ -45,6 +45,15 @@ export function clockTime(date, now) {
   return date.toLocaleString([], sameDay ? time : { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
 }
 
+// To the second, and with the day unless it is today's: of a picture that is not live.
+export function pictureTime(date, now) {
+  const time = { hour: '2-digit', minute: '2-digit', second: '2-digit' };
+  if (date.toDateString() === now.toDateString()) return date.toLocaleTimeString([], time);
+  const day = { day: 'numeric', month: 'short' };
+  if (date.getFullYear() !== now.getFullYear()) day.year = 'numeric';
+  return date.toLocaleString([], { ...day, ...time });
+}
+
 const UNITS = [[86400, 'day'], [3600, 'hour'], [60, 'minute']];
 
 export function ago(date, now) {

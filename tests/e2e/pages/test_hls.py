@@ -26,6 +26,14 @@ LOOK = """(selector) => {
     pen.drawImage(document.querySelector(selector), 0, 0, 32, 24);
     return [...pen.getImageData(0, 0, 32, 24).data].join();
 }"""
+# What the date of the last picture was while it was shown.
+REMEMBER_POSTER = """
+window.posters = [];
+new MutationObserver(() => {
+    const [image, date] = ['poster', 'poster-date'].map((id) => document.getElementById(id));
+    if (image && !image.hidden && !date.hidden) window.posters.push(date.textContent);
+}).observe(document, {subtree: true, childList: true, attributes: true});
+"""
 PLAYER = """
 () => {
     document.body.innerHTML = '<div id="box"></div>';
@@ -69,6 +77,7 @@ def test_page_when_there_is_no_webrtc_then_it_plays_by_hls_with_sound_and_says_s
     asked: list[str] = []
 
     def before(page: Page) -> None:
+        page.add_init_script(REMEMBER_POSTER)
         page.on("request", lambda request: asked.append(request.url))
         if not scripted:
             page.add_init_script(NATIVE)
@@ -78,6 +87,9 @@ def test_page_when_there_is_no_webrtc_then_it_plays_by_hls_with_sound_and_says_s
     expect(page.locator("#badge-word")).to_have_text("HLS")
     expect(page.locator("#overlay")).to_be_hidden()
     expect(page.locator("#camera-tile")).to_be_hidden()
+    assert page.evaluate("window.posters[0]").startswith("Last picture, "), "shown while it waited"
+    expect(page.locator("#poster")).to_be_hidden()
+    expect(page.locator("#poster-date")).to_be_hidden()
     expect(page.locator("#snapshot")).to_be_enabled()
     expect(page.locator("#mute")).to_be_visible()
     assert any("/sdk/hls.js" in url for url in asked) == scripted, "hls.js is fetched only where it is needed"
