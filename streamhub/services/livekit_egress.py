@@ -177,6 +177,8 @@ class EgressHls:
         return sum(one.playable for one in self._rooms.values()), len(self._rooms)
 
     async def _want(self, key: RoomKey) -> RoomEgress:
+        if not self._started:
+            await self.look()  # one of before may run
         if (one := self._rooms.get(key)) is None:
             room = self.hub.get(key)
             if not self.publishers(key) and (room is None or not room.hls.is_offered):
@@ -266,8 +268,8 @@ class EgressHls:
                 log.warning("an egress runs, and its playlist is not to be had", url=url, hint=hint, **_where(one.key))
                 one.play()
             elif seen is not None and now - moved > STALE_S and (live := one.live) is not None:
-                one.end(_failed("its playlist does not go on"))
                 await self._stop(live)
+                one.end(_failed("its playlist does not go on"))
             await trio.sleep(READ_S if one.playable else POLL_S)
 
     async def _stop(self, live: LiveEgress) -> None:
@@ -324,7 +326,9 @@ class EgressHls:
             if (found := listed.get(egress_id)) is not None:
                 one.live = found
             else:
-                one.end(await self._why(egress_id))
+                failure = await self._why(egress_id)
+                log.info("an egress has ended", egress=egress_id, error=failure and failure.message, **_where(one.key))
+                one.end(failure)
         for stray in listed.values():
             if stray.id not in known and stray.state is not EgressState.ENDING and stray.id not in self._refusing:
                 await self._stray(stray)

@@ -16,8 +16,8 @@ from streamhub.model.streams import REPLACED, Published, State
 from streamhub.rooms.hls import STALE_S, HlsStream
 from streamhub.rooms.hls_files import HlsFiles
 from streamhub.rooms.hls_leases import HlsLeases
-from streamhub.rooms.lease import LEASE_S
 from streamhub.rooms.hub import Hub
+from streamhub.rooms.lease import LEASE_S
 from streamhub.wire.relay_control import Segment
 from tests.rooms.fakes import KEY, START, World, wall
 from tests.support.hls import Maker, inline_files, making, supervise
