@@ -12,7 +12,7 @@ from streamhub.model.names import RoomKey
 from streamhub.net.connection import Taken
 from streamhub.net.front import Door, Route
 from streamhub.playback.frame import FrameDoor
-from streamhub.playback.hls import HlsDoor
+from streamhub.playback.hls import HlsDoor, Locate
 from streamhub.playback.mjpeg import MjpegDoor
 from streamhub.playback.poster import PosterDoor
 from streamhub.playback.requests import Playback, answer
@@ -30,16 +30,17 @@ def make_route(
     placeholder: MakePlaceholder,
     last_seen: Callable[[RoomKey], Awaitable[datetime | None]],
     signal: Door | None = None,
+    hls_elsewhere: Locate | None = None,
 ) -> Route:
     """The route of the front. Everything it does not claim goes to the web application.
 
-    ``signal`` takes LiveKit's signalling, upgrades and others.
+    ``signal`` takes LiveKit's signalling, upgrades and others. ``hls_elsewhere`` knows where HLS is that is not ours.
     """
     sockets: dict[str, Door] = {INGEST_PATH: camera, VIEWER_PATH: ViewerDoor(playback)}
     mjpeg = MjpegDoor(playback)
     frame = FrameDoor(playback, placeholder, last_seen)
     poster = PosterDoor(playback)
-    hls = HlsDoor(playback, HlsLeases(playback.hub))
+    hls = HlsDoor(playback, HlsLeases(playback.hub), hls_elsewhere)
 
     def route(_method: str, path: str, upgrade: bool) -> Door | None:
         if signal is not None and is_signal_path(path):

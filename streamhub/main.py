@@ -27,6 +27,7 @@ from streamhub.errors import ConfigError
 from streamhub.ingest.camera_ws import CameraDoor
 from streamhub.ingest.livekit_ingress import report_ingress_watch
 from streamhub.livekit.choose import Choice, Keeper, choose_livekit, media_address, report_end
+from streamhub.livekit.egresses import Bucket, EgressApi, EgressOutput
 from streamhub.livekit.server import LiveKit
 from streamhub.livekit.signal_pipe import SignalDoor
 from streamhub.livekit.tokens import LiveKitKeys
@@ -53,6 +54,7 @@ from streamhub.services.bootstrap import DATABASE, Prepared, make_data_dir, only
 from streamhub.services.bundle import IngressRules, Services, build_services
 from streamhub.services.join_tokens import JoinRules
 from streamhub.services.ledger import Ledger
+from streamhub.services.livekit_egress import EgressHls, report_egress
 from streamhub.services.livekit_reconcile import LiveKitWatch, report_watch
 from streamhub.settings import Bind, Settings
 from streamhub.store import streams as stream_rows
@@ -154,6 +156,7 @@ async def serve(
                 placeholder,
                 hub.last_seen,
                 SignalDoor(livekit),
+                None if services.egress is None else services.egress.locate,
             ),
             peers,
             tls,
@@ -171,6 +174,8 @@ async def serve(
             root.start_soon(run_supervised, services.watch.run, report_watch, name="watch")
             root.start_soon(services.whip_sessions.run)
             root.start_soon(run_supervised, services.ingress_watch.run, report_ingress_watch, name="ingress watch")
+            if services.egress is not None:
+                root.start_soon(run_supervised, services.egress.run, report_egress, name="egress watch")
             await root.start(relaying.run, rtmp, tls)
             if keeper is not None:
                 root.start_soon(run_supervised, keeper.run, partial(report_end, livekit), name="livekit")
@@ -218,6 +223,18 @@ async def _alone(data_dir: Path) -> AsyncIterator[Callable[[str], None]]:
         yield tell
 
 
+def _egress(settings: Settings, hub: Hub, livekit: LiveKit) -> EgressHls | None:
+    """HLS by LiveKit's egress service, if the settings say so."""
+    if settings.egress != "livekit" or settings.egress_base_url is None:
+        return None
+    one, name = settings, settings.egress_s3_bucket
+    bucket = name and Bucket(
+        name, one.egress_s3_endpoint, one.egress_s3_region, one.egress_s3_key, one.egress_s3_secret
+    )
+    output = EgressOutput(settings.egress_folder, bucket or None)
+    return EgressHls(hub, EgressApi(livekit.client, output), settings.egress_base_url)
+
+
 def _services(
     store: Store, hub: Hub, ledger: Ledger, prepared: Prepared, settings: Settings, stop: trio.Event, livekit: LiveKit
 ) -> Services:
@@ -232,6 +249,7 @@ def _services(
         server=livekit,
         live=hub,
         hls=HlsLeases(hub),
+        egress=_egress(settings, hub, livekit),
         join_rules=join_rules(settings),
         ingress_rules=IngressRules(settings.ingress == "livekit", settings.public_rtmp_url),
         outbound=OutboundRules(settings.outbound_allow),
@@ -261,7 +279,12 @@ def _web(
             cors_origins=settings.cors_origins,
             metrics_token=settings.metrics_token,
             tls=tls is not None,
-            pages=PagesDeps(services.access.find_room, public_rooms, services.join_tokens.rules.ws_url),
+            pages=PagesDeps(
+                services.access.find_room,
+                public_rooms,
+                services.join_tokens.rules.ws_url,
+                None if services.egress is None else services.egress.origin,
+            ),
         )
     )
 

@@ -44,6 +44,11 @@ RENAMED = {
     "DATA": "data_dir",
     **FORMER,
 }
+PAIRS = (
+    ("tls_cert", "tls_key"),
+    ("livekit_api_key", "livekit_api_secret"),
+    ("egress_s3_key", "egress_s3_secret"),
+)
 
 
 @attrs.frozen
@@ -88,17 +93,23 @@ def _http_binds(text: str) -> tuple[Bind, ...]:
     return binds
 
 
-def _url(*schemes: str) -> Callable[[str], str]:
+def _url(*schemes: str, path: bool = False) -> Callable[[str], str]:
     def check(text: str) -> str:
         parts = urlsplit(text)
         if parts.scheme not in schemes or not parts.hostname or parts.query or parts.fragment or parts.username:
             raise ValueError(f"expected {' or '.join(f'{s}://host' for s in schemes)}, without user, query or fragment")
-        if parts.path not in ("", "/") and "rtmp" not in parts.scheme:
+        if parts.path not in ("", "/") and "rtmp" not in parts.scheme and not path:
             raise ValueError("expected no path: StreamHub answers at the root of its host")
         _ = parts.port  # raises ValueError for an impossible one
         return text.rstrip("/")
 
     return check
+
+
+def _folder(text: str) -> str:
+    if ".." in text.split("/") or not text.isprintable() or "{" in text:
+        raise ValueError("expected a path without '..' and '{'")
+    return text.rstrip("/")
 
 
 def _port(text: str) -> int:
@@ -155,8 +166,8 @@ def _file(text: str) -> Path:
     return path
 
 
-def _setting(default: str, parse: Callable[[str], Any], doc: str, *, secret: bool = False) -> Any:
-    return attrs.field(metadata={"default": default, "parse": parse, "doc": doc, "secret": secret})
+def _setting(default: str, parse: Callable[[str], Any], doc: str, *, secret: bool = False, unset: object = None) -> Any:
+    return attrs.field(metadata={"default": default, "parse": parse, "doc": doc, "secret": secret, "unset": unset})
 
 
 @attrs.frozen(kw_only=True)
@@ -196,7 +207,10 @@ class Settings:
         "", _url("rtmp", "rtmps"), "RTMP server as encoders reach it; unset: derived."
     )
     cors_origins: tuple[str, ...] = _setting(
-        "", _origins, "Origins whose pages may call the REST API from a browser: '*', or a list. Unset: none."
+        "",
+        _origins,
+        "Origins whose pages may call the REST API from a browser: '*', or a list. Unset: none.",
+        unset=(),
     )
     admin_token: str | None = _setting(
         "",
@@ -232,7 +246,20 @@ class Settings:
         _choice("builtin", "livekit"),
         "Who takes new ingresses in: StreamHub itself, or LiveKit's service (RTMP, WHIP, URL; RTSP stays ours).",
     )
-    egress: str = _setting("builtin", _choice("builtin", "livekit"), "Who makes HLS.")
+    egress: str = _setting(
+        "builtin", _choice("builtin", "livekit"), "Who makes HLS: StreamHub itself, or LiveKit's egress service."
+    )
+    egress_base_url: str | None = _setting(
+        "", _url("http", "https", path=True), "Where players find what LiveKit's egress service writes."
+    )
+    egress_folder: str = _setting(
+        "", _folder, "Folder that service writes to, as it sees it; with a bucket: how names in it begin.", unset=""
+    )
+    egress_s3_bucket: str | None = _setting("", str, "Bucket that service uploads to, instead of a folder.")
+    egress_s3_endpoint: str | None = _setting("", _url("http", "https"), "S3 service of the bucket; unset: Amazon's.")
+    egress_s3_region: str | None = _setting("", str, "Region of the bucket.")
+    egress_s3_key: str | None = _setting("", _secret(3), "Access key of the bucket; unset: the service's own.")
+    egress_s3_secret: str | None = _setting("", _secret(8), "Secret of that access key.", secret=True)
     log_level: str = _setting("info", _choice("debug", "info", "warning", "error"), "Least severe log line shown.")
     log_format: str = _setting("auto", _choice("auto", "text", "json"), "'auto': text in a terminal, JSON otherwise.")
     sources: Mapping[str, str] = attrs.field(factory=dict)
@@ -293,16 +320,32 @@ def _build(given: Mapping[str, tuple[str, str]]) -> Settings:
             continue
         text, source = given.get(a.name, (a.metadata["default"], "default"))
         try:
-            values[a.name] = a.metadata["parse"](text) if text != "" else (() if a.name == "cors_origins" else None)
+            values[a.name] = a.metadata["parse"](text) if text != "" else a.metadata["unset"]
         except ValueError as exc:
             shown = "***" if a.metadata["secret"] else repr(text)
             raise ConfigError(f"setting {a.name} ({source}) is {shown}: {exc}", hint=a.metadata["doc"]) from None
         sources[a.name], texts[a.name] = source, text
     settings = Settings(**values, sources=sources, texts=texts)
-    for one, other in (("tls_cert", "tls_key"), ("livekit_api_key", "livekit_api_secret")):
+    for one, other in PAIRS:
         if (values[one] is None) != (values[other] is None):
             raise ConfigError(f"settings {one} and {other} go together: set both or neither")
+    if settings.egress == "livekit":
+        _check_egress(settings)
     return settings
+
+
+def _check_egress(settings: Settings) -> None:
+    if settings.egress_base_url is None:
+        raise ConfigError(
+            "STREAMHUB_EGRESS=livekit needs STREAMHUB_EGRESS_BASE_URL",
+            hint="Set it to where players find what the egress service writes: https://cdn.example/hls, for instance.",
+        )
+    if settings.egress_s3_bucket is None and not settings.egress_folder.startswith("/"):
+        raise ConfigError(
+            "STREAMHUB_EGRESS=livekit needs STREAMHUB_EGRESS_FOLDER (from the root: /out/hls) or"
+            " STREAMHUB_EGRESS_S3_BUCKET",
+            hint="The folder is one that the egress service writes to and a web server shares.",
+        )
 
 
 def _read_toml(path: Path) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streamhub.errors import ConfigError
-from streamhub.settings import load_settings
+from streamhub.settings import describe, load_settings
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,34 @@ def test_settings_when_the_new_name_is_there_too_or_the_former_is_empty_then_tak
 )
 def test_settings_when_a_name_may_be_another_programs_then_it_is_let_alone(name: str) -> None:
     assert load_settings({name: "something"}).sources["http_bind"] == "default"
+
+
+EGRESS = {"STREAMHUB_EGRESS": "livekit"}
+BASE_URL = {"STREAMHUB_EGRESS_BASE_URL": "https://cdn.example/hls/"}
+BUCKET = {"STREAMHUB_EGRESS_S3_BUCKET": "tv"}
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (EGRESS, "STREAMHUB_EGRESS_BASE_URL"),
+        ({**EGRESS, **BASE_URL}, "STREAMHUB_EGRESS_FOLDER"),
+        ({**EGRESS, **BASE_URL, "STREAMHUB_EGRESS_FOLDER": "out"}, "STREAMHUB_EGRESS_FOLDER"),
+        ({**EGRESS, **BASE_URL, "STREAMHUB_EGRESS_FOLDER": "/out/../etc"}, "egress_folder"),
+        ({**EGRESS, **BASE_URL, **BUCKET, "STREAMHUB_EGRESS_S3_KEY": "a-key"}, "egress_s3_secret"),
+        ({**BASE_URL, "STREAMHUB_EGRESS_BASE_URL": "ftp://cdn.example"}, "egress_base_url"),
+    ],
+)
+def test_egress_when_something_is_missing_then_it_is_named(given: dict[str, str], named: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load_settings(given)
+    assert named in refused.value.message
+
+
+def test_egress_when_complete_then_taken_and_its_secret_masked() -> None:
+    keys = {"STREAMHUB_EGRESS_S3_KEY": "a-key", "STREAMHUB_EGRESS_S3_SECRET": "a-secret-key"}
+    settings = load_settings({**EGRESS, **BASE_URL, **BUCKET, **keys})
+    assert (settings.egress_base_url, settings.egress_folder) == ("https://cdn.example/hls", "")
+    assert "a-secret-key" not in str(describe(settings))
+    folder = load_settings({**EGRESS, **BASE_URL, "STREAMHUB_EGRESS_FOLDER": "/out/hls/"})
+    assert folder.egress_folder == "/out/hls"

@@ -53,6 +53,11 @@ class LiveKitEvent:
         """Whether LiveKit's ingress service did something."""
         return self.name.startswith("ingress_")
 
+    @property
+    def about_egress(self) -> bool:
+        """Whether LiveKit's egress service did something."""
+        return self.name.startswith("egress_")
+
 
 def receive_webhook(body: bytes, authorization: str | None, keys: LiveKitKeys, now: datetime) -> LiveKitEvent:
     """The event of a request. Raises Unauthorized unless LiveKit signed exactly these bytes within the replay window.
@@ -71,7 +76,7 @@ def receive_webhook(body: bytes, authorization: str | None, keys: LiveKitKeys, n
         id=event.id,
         name=event.event,
         at=at,
-        room=event.room.name or event.ingress_info.room_name or None,
+        room=event.room.name or event.ingress_info.room_name or event.egress_info.room_name or None,
         participant=participant_of(event.participant) if event.HasField("participant") else None,
         track=track_of(event.track) if event.HasField("track") else None,
     )

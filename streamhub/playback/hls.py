@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
 from urllib.parse import unquote, urlencode
 
 import attrs
@@ -11,9 +14,9 @@ import trio
 
 from streamhub.errors import FieldProblem, Invalid, NotFound, Unavailable
 from streamhub.model.access import ViewGrant
+from streamhub.model.names import RoomKey
 from streamhub.net.connection import Taken
 from streamhub.playback.requests import Playback, answer, answering, connection, require_get
-from streamhub.rooms.hls import HlsStream
 from streamhub.rooms.hls_files import SegmentFile
 from streamhub.rooms.hls_leases import HlsLeases
 from streamhub.wire.hls import PLAYLIST_TYPE
@@ -28,6 +31,7 @@ COLD_RETRY_AFTER_S = 2
 STALLED_S = 30.0
 SEGMENT_DEADLINE_S = 300.0
 SEND_BYTES = 512 * 1024
+Locate: TypeAlias = Callable[[RoomKey], Awaitable[str]]
 _CONTAINERS: dict[str, Container] = {"": "fmp4", "fmp4": "fmp4", "ts": "ts"}
 _TYPES = {".m4s": "video/mp4", ".mp4": "video/mp4", ".ts": "video/mp2t"}
 _CORS = (
@@ -48,6 +52,8 @@ class HlsDoor:
 
     playback: Playback
     leases: HlsLeases
+    # Who else makes HLS: waits until there is a room's playlist, and returns its URL.
+    elsewhere: Locate | None = None
 
     async def __call__(self, taken: Taken) -> None:
         """Answer one request."""
@@ -72,8 +78,12 @@ class HlsDoor:
             raise Invalid(
                 "bad query", fields=[FieldProblem("container", f"expected 'fmp4' or 'ts', got {asked[:20]!r}")]
             )
+        if self.elsewhere is not None:
+            await _redirect(taken, grant, self.elsewhere)
+            return
         stream = await self.leases.want(grant.room, container)
-        await _first_segment(stream, grant)
+        with _cold(grant):
+            await stream.ready()
         query = "?" + urlencode({"token": token}) if grant.private and token else ""
         body = stream.window.playlist(query).encode()
         etag = f'"{hashlib.blake2b(body, digest_size=8).hexdigest()}"'
@@ -129,11 +139,12 @@ class HlsDoor:
             await _send_file(taken, head, file, start, start + length)
 
 
-async def _first_segment(stream: HlsStream, grant: ViewGrant) -> None:
-    """Wait for something to play. Raises Unavailable after ``COLD_S``, or what went wrong meanwhile."""
+@contextmanager
+def _cold(grant: ViewGrant) -> Iterator[None]:
+    """In it, wait for something to play. Raises Unavailable after ``COLD_S``."""
     try:
         with trio.fail_after(COLD_S):
-            await stream.ready()
+            yield
     except trio.TooSlowError:
         raise Unavailable(
             f"HLS of room '{grant.room.room}' has no first segment yet",
@@ -141,6 +152,14 @@ async def _first_segment(stream: HlsStream, grant: ViewGrant) -> None:
             hint="Try again in a moment. A source with few key frames takes as long as from one to the next.",
             retry_after_s=COLD_RETRY_AFTER_S,
         ) from None
+
+
+async def _redirect(taken: Taken, grant: ViewGrant, locate: Locate) -> None:
+    """Send the player to where the playlist is; it shall ask here again each time, for we see so that it watches."""
+    with _cold(grant):
+        where = await locate(grant.room)
+    about = [("Location", where), ("Content-Length", "0"), ("Cache-Control", "private, no-store")]
+    await answer(taken, format_head(307, [*about, *_CORS, *connection(taken)]))
 
 
 async def _send_file(taken: Taken, head: bytes, file: SegmentFile, at: int, end: int) -> None:

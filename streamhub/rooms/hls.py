@@ -22,10 +22,10 @@ from streamhub.errors import StreamHubError
 from streamhub.model.clock import WallClock
 from streamhub.observe.log import get_logger
 from streamhub.rooms.hls_files import HlsFiles, SegmentFile
+from streamhub.rooms.lease import Lease
 from streamhub.wire.hls import LiveWindow
 from streamhub.wire.relay_control import Container, Segment
 
-LEASE_S = 30.0
 SEGMENT_S = 1.0
 # A window whose newest segment is older is not shown: nobody shall take it for live. Long enough for a camera that is
 # dialled again after a minute to find its players still there.
@@ -50,17 +50,13 @@ class HlsStart:
 
 
 @attrs.define(eq=False)
-class HlsStream:
-    """A room's HLS in one container."""
+class HlsStream(Lease):
+    """A room's HLS in one container, and who wants it."""
 
     container: Container
     clock: WallClock
     files: HlsFiles | None
     window: LiveWindow = attrs.field(init=False)
-    # Set while somebody looks after the end of the lease and keeps the room open for it (``rooms.hls_leases``).
-    leased: bool = False
-    held: str | None = None
-    _until: float = -math.inf
     _fed_at: float = -math.inf
     _folder: Path | None = None
     _prefix: str | None = None
@@ -68,49 +64,9 @@ class HlsStream:
     _failure: StreamHubError | None = None
     _open: dict[str, SegmentFile] = attrs.field(factory=dict)
     _turn: trio.Lock = attrs.field(factory=trio.Lock)
-    _moved: trio.Event = attrs.field(factory=trio.Event)
 
     def __attrs_post_init__(self) -> None:
         self.window = LiveWindow(self.container, least_target_s=round(SEGMENT_S))
-
-    # --- who wants it -----------------------------------------------------------------------------------------
-
-    @property
-    def is_wanted(self) -> bool:
-        """Whether somebody watches, or has ordered it."""
-        return self.held is not None or trio.current_time() < self._until
-
-    def touch(self) -> None:
-        """Somebody has asked for a playlist or a segment: the lease is whole again."""
-        was = self.is_wanted
-        self._until = trio.current_time() + LEASE_S
-        if not was:
-            self._move()
-
-    def hold(self) -> str:
-        """Want it until ``let_go``; returns the name of this order, the old one if there is."""
-        self.held = self.held or f"hls_{secrets.token_hex(8)}"
-        self._move()
-        return self.held
-
-    def let_go(self, *, at_once: bool = False) -> str | None:
-        """End the order and return its name. ``at_once``: for whoever watches too."""
-        name, self.held = self.held, None
-        if at_once:
-            self._until = -math.inf
-        self._move()
-        return name
-
-    async def wanted(self) -> None:
-        """Return when somebody wants it."""
-        while not self.is_wanted:
-            await self._moved.wait()
-
-    async def unwanted(self) -> None:
-        """Return when nobody wants it any more: so long after the last request, and no order."""
-        while self.is_wanted:
-            with trio.move_on_at(math.inf if self.held is not None else self._until):
-                await self._moved.wait()
 
     # --- who makes it -----------------------------------------------------------------------------------------
 
@@ -210,10 +166,6 @@ class HlsStream:
         """The open file of a segment or initialisation that may be asked for."""
         return self._open.get(name)
 
-    def _move(self) -> None:
-        self._moved.set()
-        self._moved = trio.Event()
-
 
 @attrs.define(eq=False)
 class RoomHls:
@@ -223,6 +175,8 @@ class RoomHls:
     files: HlsFiles | None = None
     changed: Callable[[], None] = lambda: None
     streams: dict[Container, HlsStream] = attrs.field(init=False)
+    # What LiveKit's egress service makes of the room instead of us.
+    elsewhere: list[Lease] = attrs.field(factory=list, init=False)
     _offers: int = 0
 
     def __attrs_post_init__(self) -> None:
@@ -259,8 +213,8 @@ class RoomHls:
 
     def end(self) -> None:
         """Nobody may have it any more: orders and leases end."""
-        for stream in self.streams.values():
-            stream.let_go(at_once=True)
+        for lease in (*self.streams.values(), *self.elsewhere):
+            lease.let_go(at_once=True)
 
 
 def _is_name(prefix: str, segment: Segment) -> bool:

@@ -55,21 +55,7 @@ class HlsLeases:
             stream = room.hls.streams[container]
             if room.hls.is_offered or stream.playable:
                 return stream
-        raise self._refusal(key)
-
-    def _refusal(self, key: RoomKey) -> StreamHubError:
-        if self.hub.shown(key)[0] is State.OFFLINE:
-            return Unavailable(
-                f"nobody publishes to room '{key.room}'",
-                code="room_offline",
-                hint="Try again when its source is live.",
-                retry_after_s=RETRY_AFTER_S,
-            )
-        return NotFound(
-            f"what is live in room '{key.room}' is not to be had by HLS",
-            code="hls_not_available",
-            hint="Watch it on /play/<app>/<room>; HLS is there for cameras, RTMP, RTSP and URL sources.",
-        )
+        raise refusal(self.hub, key)
 
     async def _look_after(self, key: RoomKey, stream: HlsStream) -> None:
         """See to it that the room stays open while the stream is wanted, and that its files go afterwards."""
@@ -100,3 +86,19 @@ class HlsLeases:
             if room is not None:
                 self.hub.release(room)
             raise
+
+
+def refusal(hub: Hub, key: RoomKey) -> StreamHubError:
+    """Why there is no HLS of a room for which nobody can make any."""
+    if hub.shown(key)[0] is State.OFFLINE:
+        return Unavailable(
+            f"nobody publishes to room '{key.room}'",
+            code="room_offline",
+            hint="Try again when its source is live.",
+            retry_after_s=RETRY_AFTER_S,
+        )
+    return NotFound(
+        f"what is live in room '{key.room}' is not to be had by HLS",
+        code="hls_not_available",
+        hint="Watch it on /play/<app>/<room>; HLS is there for cameras, RTMP, RTSP and URL sources.",
+    )

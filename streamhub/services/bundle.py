@@ -25,6 +25,7 @@ from streamhub.services.join_tokens import JoinRules, JoinTokens
 from streamhub.services.keys import Keys
 from streamhub.services.last_used import LastUsed
 from streamhub.services.live import Applies, HearsOfLiveKit, LiveRooms, NobodyHears, NoHls, OrdersHls
+from streamhub.services.livekit_egress import EgressHls, WithEgress
 from streamhub.services.livekit_ingress import IngressBookRows, LiveKitIngresses
 from streamhub.services.livekit_reconcile import LiveKitWatch
 from streamhub.services.reconcile import Reconciler
@@ -43,7 +44,7 @@ class Services:
 
     ``reconciler.run``, ``watch.run``, ``ingress_watch.run``, ``whip_sessions.run`` and ``relays.run`` are tasks their
     owner must start; who runs the relays fills in ``relays``.
-    ``rooms`` are those of cameras and of LiveKit together.
+    ``rooms`` are those of cameras and of LiveKit together. ``egress``, if there is one, is to be run too.
     """
 
     apps: Apps
@@ -63,6 +64,7 @@ class Services:
     watch: LiveKitWatch
     ingress_watch: IngressWatch
     rooms: AllRooms
+    egress: EgressHls | None = None
 
 
 @attrs.frozen
@@ -89,10 +91,12 @@ def build_services(
     server: LiveKit | None = None,
     live: HearsOfLiveKit | None = None,
     hls: OrdersHls | None = None,
+    egress: EgressHls | None = None,
 ) -> Services:
     """The services over one store and one hub. Starts nothing. Without ``server`` WebRTC is taken to work.
 
     ``live`` hears what goes on in LiveKit's rooms. ``outbound`` says what pulls may open.
+    ``egress`` makes HLS instead of ``hls``.
     """
     cache = AppCache(store)
 
@@ -102,12 +106,16 @@ def build_services(
 
     access = Access(store, livekit, LastUsed(store), cache, now)
     live = live or NobodyHears()
+    if egress is not None:
+        live = WithEgress(live, egress)
     asked = server or LiveKit(livekit, managed=False)
     rules, ingress_api = ingress_rules or IngressRules(), IngressApi(asked.client)
     ingress_watch = IngressWatch(ingress_api, IngressBookRows(store), rules.in_livekit)
     watch = LiveKitWatch(
         asked.client, livekit, store, ledger, now, lambda: asked.state is not State.ABSENT, ingress_watch, live
     )
+    if egress is not None:
+        egress.publishers, watch.egress_moved = watch.publishers, egress.look_soon
     rooms = AllRooms(hub, watch)
     whip_sessions = WhipSessions(store, asked, now)
     there = LiveKitIngresses(ingress_api, ingress_watch, watch.source_status, rules.in_livekit, rules.rtmp_url)
@@ -129,12 +137,13 @@ def build_services(
         whip_sessions=whip_sessions,
         relays=relays,
         streams=streams,
-        hls=Hls(streams, hls or NoHls()),
+        hls=Hls(streams, egress or hls or NoHls()),
         access=access,
-        health=Health(store, hub, data_dir, now, stopping, server, ingress_watch),
-        stats=Stats(store, rooms, data_dir, ingress, ingress_watch, server),
+        health=Health(store, hub, data_dir, now, stopping, server, ingress_watch, egress),
+        stats=Stats(store, rooms, data_dir, ingress, ingress_watch, server, egress),
         reconciler=Reconciler(store, rooms, access),
         watch=watch,
         ingress_watch=ingress_watch,
         rooms=rooms,
+        egress=egress,
     )

@@ -15,6 +15,7 @@ from streamhub.ingest.livekit_ingress import IngressWatch
 from streamhub.livekit.server import OLD_HINT, LiveKit, State
 from streamhub.model.clock import WallClock, utc_now
 from streamhub.services.live import LiveRooms
+from streamhub.services.livekit_egress import EgressHls
 from streamhub.store import meta
 from streamhub.store import streams as stream_rows
 from streamhub.store.db import Store
@@ -47,6 +48,7 @@ class Health:
     stopping: Callable[[], bool] = lambda: False
     livekit: LiveKit | None = None
     ingress_watch: IngressWatch | None = None
+    egress: EgressHls | None = None
 
     async def checks(self) -> list[Check]:
         """All checks, in a fixed order; takes five seconds at most each."""
@@ -57,6 +59,7 @@ class Health:
             self._check_rooms(),
             self._check_livekit(),
             *self._check_ingress(),
+            *self._check_egress(),
             *(Check(name, None, "not part of this version") for name in ("rtmp", "relays")),
         ]
 
@@ -124,3 +127,12 @@ class Health:
         if problem is not None:
             return [Check("ingress", False, problem.message, problem.hint)]
         return [Check("ingress", True, "by LiveKit's ingress service; livekit-server has its Redis")]
+
+    def _check_egress(self) -> list[Check]:
+        """Only where LiveKit's egress service is to make HLS. Whether one runs, LiveKit does not tell."""
+        if self.egress is None:
+            return []
+        problem = self.egress.problem
+        if problem is not None:
+            return [Check("egress", False, problem.message, problem.hint)]
+        return [Check("egress", True, "HLS by LiveKit's egress service; livekit-server has its Redis")]

@@ -89,6 +89,7 @@ class LiveKitWatch:
     Without ``ingresses`` all that LiveKit's ingress service publishes is taken for RTMP.
     ``live`` hears of every change of rooms' publishers and onlookers; ``figures`` knows the rates of relays,
     ``end_relay`` ends the relay of an ingress: one that only left LiveKit would come back.
+    ``egress_moved`` is called when LiveKit's egress service did something.
     """
 
     api: RoomsApi
@@ -101,6 +102,7 @@ class LiveKitWatch:
     live: HearsOfLiveKit = attrs.field(factory=NobodyHears)
     figures: Callable[[str], Activity | None] = lambda _ingress_id: None
     end_relay: Callable[[str], Awaitable[None]] = no_relay
+    egress_moved: Callable[[], None] = lambda: None
     _rooms: dict[RoomKey, dict[str, Publication]] = attrs.field(factory=dict)
     _people: dict[RoomKey, tuple[Participant, ...]] = attrs.field(factory=dict)
     _dirty: set[str] = attrs.field(factory=set)
@@ -124,6 +126,8 @@ class LiveKitWatch:
                 self.look_at(event.room)
             if event.about_ingress and self.ingresses is not None:
                 self.ingresses.look_soon()
+            if event.about_egress:
+                self.egress_moved()
         return event
 
     def look_at(self, room: str) -> None:
@@ -178,6 +182,11 @@ class LiveKitWatch:
             self._source(first) if first else None,
             {"webrtc": viewers(people)},
         )
+
+    def publishers(self, key: RoomKey) -> list[str]:
+        """The identities that publish in the room, the oldest first."""
+        found = sorted(self._rooms.get(key, {}).values(), key=lambda p: p.since)
+        return [one.participant.identity for one in found]
 
     def _source(self, one: Publication) -> SourceStatus:
         return one.source(None if one.ingress_id is None else self.figures(one.ingress_id))

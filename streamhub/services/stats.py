@@ -13,6 +13,7 @@ from streamhub.ingest.livekit_ingress import IngressWatch
 from streamhub.livekit.server import LiveKit, State
 from streamhub.services.ingress import Ingresses
 from streamhub.services.live import LiveRooms
+from streamhub.services.livekit_egress import EgressHls
 from streamhub.store import apps as app_rows
 from streamhub.store import meta
 from streamhub.store import streams as stream_rows
@@ -51,6 +52,7 @@ class ServerStats:
     viewers: int
     livekit_reachable: bool
     ingress: Traffic
+    egress: Traffic
     db_size_bytes: int
 
 
@@ -64,6 +66,7 @@ class Stats:
     ingresses: Ingresses
     watch: IngressWatch
     livekit: LiveKit | None = None
+    egress: EgressHls | None = None
 
     async def apps(self) -> int:
         """How many apps there are. Raises StoreError."""
@@ -86,8 +89,15 @@ class Stats:
             viewers=sum(sum(r.viewers.values()) for r in rooms),
             livekit_reachable=self._reaches_livekit(),
             ingress=Traffic(self._takes_ingress(), active, total),
+            egress=self._egress(),
             db_size_bytes=size,
         )
+
+    def _egress(self) -> Traffic:
+        """LiveKit's egress service, where that makes HLS."""
+        if self.egress is None:
+            return Traffic(False, 0, 0)
+        return Traffic(self._reaches_livekit() and self.egress.problem is None, *self.egress.counts())
 
     def _reaches_livekit(self) -> bool:
         return self.livekit is not None and self.livekit.state is State.READY

@@ -13,7 +13,7 @@ import trio.testing
 from streamhub.errors import Unavailable
 from streamhub.model.streams import Published, State
 from streamhub.playback.hls import COLD_RETRY_AFTER_S, COLD_S, STALLED_S
-from streamhub.rooms.hls import LEASE_S
+from streamhub.rooms.lease import LEASE_S
 from tests.playback.scene import START, scene
 from tests.support.hls import Maker, inline_files, supervise
 from tests.support.media import Authority, Media, room_key

@@ -13,10 +13,11 @@ import trio.testing
 from streamhub.errors import NotFound, Unavailable
 from streamhub.model.names import AppName
 from streamhub.model.streams import REPLACED, Published, State
-from streamhub.rooms.hls import LEASE_S, STALE_S, HlsStream
+from streamhub.rooms.hls import STALE_S, HlsStream
 from streamhub.rooms.hls_files import HlsFiles
 from streamhub.rooms.hls_leases import HlsLeases
 from streamhub.rooms.hub import Hub
+from streamhub.rooms.lease import LEASE_S
 from streamhub.wire.relay_control import Segment
 from tests.rooms.fakes import KEY, START, World, wall
 from tests.support.hls import Maker, inline_files, making, supervise

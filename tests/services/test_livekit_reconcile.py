@@ -113,9 +113,12 @@ async def test_webhook_when_repeated_then_it_causes_no_second_look(running: Scen
         running.hook("participant_joined", "EV_1")
     await settle()
     assert running.livekit.calls == calls
-    running.hook("egress_started", "EV_2")
+    moved: list[str] = []
+    running.watch.egress_moved = lambda: moved.append("once")
+    for _ in range(2):
+        running.hook("egress_started", "EV_2")
     await settle()
-    assert running.livekit.calls == calls
+    assert (running.livekit.calls, moved) == (calls, ["once"])
 
 
 async def test_stream_when_its_participant_comes_back_between_looks_then_it_goes_on(running: Scene) -> None:

@@ -115,7 +115,7 @@ async def get_stats(deps: Deps, _call: Call) -> StatsAnswer:
         livekit_reachable=found.livekit_reachable,
         counts=Counts(found.apps, found.rooms, found.active_streams, found.viewers),
         ingress=found.ingress,
-        egress=stats.Traffic(False, 0, 0),  # nothing here uses LiveKit's egress yet
+        egress=found.egress,
         storage=Storage(found.db_size_bytes),
     )
 

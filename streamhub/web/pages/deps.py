@@ -17,9 +17,11 @@ class PagesDeps:
     ``find_room`` is ``services.access.Access.find_room``: None for an unknown app or an impossible room name. A room
     nobody has published to yet is found; its page says offline.
     ``public_rooms`` lists what ``/`` may show to strangers; empty unless the public wall is switched on.
-    ``rtc_url`` is LiveKit's WebSocket where browsers are to reach it elsewhere than through us (None: through us).
+    ``rtc_url`` is LiveKit's WebSocket where browsers are to reach it elsewhere than through us (None: through us);
+    ``hls_origin`` where HLS comes from if it is not ours.
     """
 
     find_room: Callable[[str, str], Awaitable[RoomView | None]]
     public_rooms: Callable[[], Awaitable[Sequence[RoomKey]]]
     rtc_url: str | None = None
+    hls_origin: str | None = None

@@ -40,14 +40,14 @@ def blueprint(pages: PagesDeps) -> Blueprint:
         found = await pages.find_room(app, room)
         if found is None:
             return await _page(assets, "not_found.html", status=404, app=app, room=room)
-        return await _player(assets, "play.html", found, room, EmbedOptions(muted=False), pages.rtc_url)
+        return await _player(assets, "play.html", found, room, EmbedOptions(muted=False), pages)
 
     @bp.get("/embed/<app>/<room>", strict_slashes=False)
     async def embed(app: str, room: str) -> Response:
         found = await pages.find_room(app, room)
         if found is None:
             return await _page(assets, "not_found.html", status=404, ancestors=ANYBODY, app=app, room=room)
-        return await _player(assets, "embed.html", found, room, parse_embed_options(request.args), pages.rtc_url)
+        return await _player(assets, "embed.html", found, room, parse_embed_options(request.args), pages)
 
     @bp.get("/studio/<app>/<room>", strict_slashes=False)
     async def studio(app: str, room: str) -> Response:
@@ -107,7 +107,7 @@ def _short(app: str, room: str) -> str:
 
 
 async def _player(
-    assets: Assets, template: str, found: RoomView, room: str, options: EmbedOptions, rtc_url: str | None
+    assets: Assets, template: str, found: RoomView, room: str, options: EmbedOptions, pages: PagesDeps
 ) -> Response:
     key = found.key
     token = request.args.get("token", "")
@@ -119,7 +119,8 @@ async def _player(
         template,
         # The contract's pages may be framed by anybody; nobody is logged in here, so there is no click to steal.
         ancestors=ANYBODY if found.public else OURSELVES,
-        rtc_url=rtc_url,
+        rtc_url=pages.rtc_url,
+        hls_origin=pages.hls_origin,
         key=key,
         name=_short(key.app, room),
         urls=urls,
@@ -136,13 +137,21 @@ async def _page(
     status: int = 200,
     ancestors: str = OURSELVES,
     rtc_url: str | None = None,
+    hls_origin: str | None = None,
     devices: bool = False,
     **values: object,
 ) -> Response:
     base = _base()
     values |= {"base": base, "static": f"/static/{assets.version}", "rtc_url": rtc_url or ""}
     html = await render_template(f"pages/{template}", **values)
-    headers = page_headers(base, ancestors=ancestors, secret="token" in request.args, rtc_url=rtc_url, devices=devices)
+    headers = page_headers(
+        base,
+        ancestors=ancestors,
+        secret="token" in request.args,
+        rtc_url=rtc_url,
+        hls_origin=hls_origin,
+        devices=devices,
+    )
     return Response(html, status=status, headers=headers, content_type="text/html; charset=utf-8")
 
 

@@ -63,6 +63,10 @@ export function playHls(video, url, { library, failed }) {
         hls.recoverMediaError();
       } else fail((error.response && error.response.code) || 0);
     });
+    hls.on(Hls.Events.MANIFEST_PARSED, () => {
+      // Where the list lies elsewhere we are sent there each time: so that the server sees that somebody watches.
+      if (hls.levels.length === 1) hls.levels[0].url[0] = url;
+    });
     hls.loadSource(url);
     hls.attachMedia(video);
   }
