@@ -26,7 +26,6 @@ from streamhub.wire.camera import (
     parse_stats,
 )
 
-READ_BYTES = 65536
 SEND_DEADLINE_S = 10.0
 # The one clock of a connection: silence is looked for, and new stats are written to the row, this often.
 TICK_S = IDLE_CHECK_S
@@ -72,26 +71,24 @@ class CameraConnection:
                 await self._read(first)
                 nursery.cancel_scope.cancel()
 
-    async def _read(self, data: bytes) -> None:
-        while await self._send():  # first of all the handshake's answer and `ready`
+    async def _read(self, first: bytes) -> None:
+        data: bytes | memoryview = first
+        # First of all the handshake's answer and `ready`; later nearly never: a camera's frames are not answered.
+        while not self.socket.has_outgoing or await self._send():
             if not self.socket.open:
                 return
             if not data:
-                data = await self._receive()
+                try:
+                    data = await self.wire.receive_shared()
+                except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+                    data = b""
             if not data:
                 self.session.end(DEAD)  # no close frame: whatever it was, the device did not mean to leave
                 return
             await self._take(data)
             data = b""
 
-    async def _receive(self) -> bytes:
-        """Some bytes; b"" when the peer is gone, politely or not."""
-        try:
-            return await self.wire.receive(READ_BYTES)
-        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
-            return b""
-
-    async def _take(self, data: bytes) -> None:
+    async def _take(self, data: bytes | memoryview) -> None:
         newest: bytes | None = None
         texts: list[bytes] = []
         for opcode, message in self.socket.receive(data):
@@ -181,8 +178,6 @@ class CameraConnection:
 
     async def _send(self) -> bool:
         """Send what is queued; False, and the session ordered to end, if the peer does not take it."""
-        if not self.socket.has_outgoing:
-            return True  # nearly always: a camera's frames are not answered
         async with self._sending:
             # The last place to be cancelled before bytes go out: what is taken from the socket must be sent, or
             # the next send would begin in the middle, at worst with a close and no handshake before it.

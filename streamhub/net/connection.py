@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket as stdlib_socket
 from typing import Any
 
@@ -12,6 +13,8 @@ from streamhub.net.peers import Header, Peer
 
 # A peer that acknowledges nothing for this long is dead, whatever is still to be sent.
 USER_TIMEOUT_MS = 30_000
+READ_BYTES = 65536
+_SHARED = memoryview(bytearray(READ_BYTES))
 
 
 class _Guard(trio.abc.Stream):
@@ -139,6 +142,21 @@ class DoorWire:
     async def receive(self, most: int = 4096) -> bytes:
         """Some bytes from the peer; b"" at its end."""
         return bytes(await self._stream.receive_some(most))
+
+    async def receive_shared(self) -> bytes | memoryview:
+        """As ``receive``, many bytes; they are good until the caller's next await, for all connections share a buffer.
+
+        Nothing is allocated, and the kernel is asked for bytes only when it has some. Raises OSError for a dead peer.
+        """
+        sock = self._socket
+        if sock is None:
+            return await self.receive(READ_BYTES)
+        while True:
+            await trio.lowlevel.wait_readable(sock)
+            try:
+                return _SHARED[: os.readv(sock.fileno(), [_SHARED])]
+            except BlockingIOError:
+                continue  # what had come was not for us: a checksum was wrong
 
     async def send_last(self, data: bytes, seconds: float) -> None:
         """Send a few last words if they go out within ``seconds``; never raises for a peer that is gone."""

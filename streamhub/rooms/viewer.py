@@ -68,6 +68,9 @@ class Viewer:
     side: Side
     interval_s: float = 0.0
     until: float = math.inf
+    # What the pump looks at for every picture: the socket, and whether this viewer leaves the ready set after each.
+    fd: int = attrs.field(init=False)
+    paced: bool = attrs.field(init=False)
     seq: int = 0
     sent: int = 0
     rest: memoryview | None = None
@@ -78,15 +81,8 @@ class Viewer:
     _left: bool = False
     _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
 
-    @property
-    def fd(self) -> int:
-        """The socket the pump writes to."""
-        return self.wire.fd
-
-    @property
-    def paced(self) -> bool:
-        """Whether it wants one picture at a time: such a viewer leaves the ready set after each."""
-        return self.interval_s > 0.0
+    def __attrs_post_init__(self) -> None:
+        self.fd, self.paced = self.wire.fd, self.interval_s > 0.0
 
     def wake(self, *, began: bool) -> None:
         """The pump has delivered in whole or in part, or found no room for anything: end the waiting."""
