@@ -107,6 +107,12 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _count(text: str) -> int:
+    if not re.fullmatch(r"[1-9]\d{0,3}", text):
+        raise ValueError("expected a number, 1 to 9999")
+    return int(text)
+
+
 def _media_address(text: str) -> str:
     if text != "auto":
         try:
@@ -233,6 +239,9 @@ class Settings:
         "Who takes new ingresses in: StreamHub itself, or LiveKit's service (RTMP, WHIP, URL; RTSP stays ours).",
     )
     egress: str = _setting("builtin", _choice("builtin", "livekit"), "Who makes HLS.")
+    max_relays: int = _setting(
+        "64", _count, "Most relays (RTMP, RTSP, addresses) at work at a time; one more is refused as too_many_relays."
+    )
     log_level: str = _setting("info", _choice("debug", "info", "warning", "error"), "Least severe log line shown.")
     log_format: str = _setting("auto", _choice("auto", "text", "json"), "'auto': text in a terminal, JSON otherwise.")
     sources: Mapping[str, str] = attrs.field(factory=dict)
