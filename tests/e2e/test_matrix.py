@@ -97,8 +97,8 @@ async def plays_everywhere(hub: Server, folder: Path, row: Row, config: pytest.C
         for name, watch in OUTSIDE.items():
             nursery.start_soon(watch, hub, ROOM, eyes[name])
         for life, ended in ((1, "stopped"), (2, "killed"), (3, "")):
-            began = trio.current_time()
             await source.start(life)
+            began = trio.current_time()
             await _see(wanted, life, row)
             failed = _missing(wanted, life, row)
             assert not failed, f"{row.name} ({row.video}), life {life}: {failed}\n{_found(eyes)}"

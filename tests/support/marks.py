@@ -82,12 +82,12 @@ def graph(life: int, size: tuple[int, int] = SIZE, fps: int = FPS) -> str:
     return f"color=black:size={size[0]}x{size[1]}:rate={fps},{','.join(boxes)}"
 
 
-def is_tone(samples: Sequence[int], rate: int) -> bool:
-    """Whether most of the sound's energy is at that frequency, and there is any."""
+def is_tone(samples: Sequence[int], rate: int, hz: int = TONE_HZ, share: float = 0.5) -> bool:
+    """Whether so much of the sound's energy is at that frequency, and there is any."""
     count = len(samples)
     energy = sum(value * value for value in samples)
     if energy < count * 300**2:
         return False
-    turn = -2j * math.pi * TONE_HZ / rate
+    turn = -2j * math.pi * hz / rate
     found = abs(sum(value * cmath.exp(turn * n) for n, value in enumerate(samples)))
-    return 2 * found * found / (count * energy) > 0.5
+    return 2 * found * found / (count * energy) > share

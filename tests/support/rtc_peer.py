@@ -1,9 +1,9 @@
 """A LiveKit client in a process of its own (LiveKit's Python SDK): JSON lines in, JSON lines out.
 
 In: first ``{"url", "token"}`` (with ``"marks": true`` it reads the pictures of ``marks.py`` and listens for their
-tone), then ``{"do": "publish", "kind": "video" | "audio"}``, ``{"do": "unpublish"}`` and
-``{"do": "say", "text"}``; at the end of the input it leaves. Out: ``{"event": …}`` for what happens. A video track
-moves, an audio track hums.
+tone), then ``{"do": "publish", "kind": "video" | "audio"}``, ``{"do": "unpublish"}``, ``{"do": "count"}`` (pictures
+decoded so far) and ``{"do": "say", "text"}``; at the end of the input it leaves. Out: ``{"event": …}`` for what
+happens. A video track moves, an audio track hums.
 
 What LiveKit does not allow it does not answer either: ``refused`` is said when none has come for long enough.
 """
@@ -14,6 +14,7 @@ import asyncio
 import json
 import math
 import sys
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -26,6 +27,9 @@ RATE = 48_000
 KINDS = {rtc.TrackKind.KIND_VIDEO: "video", rtc.TrackKind.KIND_AUDIO: "audio"}
 MARK_EVERY_S, TONE_EVERY = 0.15, 100  # seconds; frames of 10 ms
 REFUSED_S = 15.0  # no answer for so long: that is how LiveKit refuses
+
+
+decoded: dict[str, int] = {}  # pictures so far, by whose they are
 
 
 def say(event: str, **more: Any) -> None:
@@ -91,6 +95,7 @@ async def watch(track: rtc.Track, who: str) -> None:
         frames = 0
         async for event in rtc.VideoStream(track):
             frames += 1
+            decoded[who] = frames
             if frames in (1, 10):
                 say("frames", who=who, count=frames, width=event.frame.width)
     else:
@@ -145,12 +150,17 @@ async def main() -> None:
         say("refused", why=str(exc))
         return
     say("joined", who=room.local_participant.identity, room=room.name)
+    counts = 0
     async for one in asked:
         local = room.local_participant
         if one["do"] == "unpublish":
             for sid in list(local.track_publications):
                 await local.unpublish_track(sid)
             say("unpublished")
+            continue
+        if one["do"] == "count":
+            counts += 1
+            say("counted", nth=counts, frames=sum(decoded.values()), at=time.monotonic())
             continue
         if one["do"] == "say":
             start(speak(room, one["text"]))

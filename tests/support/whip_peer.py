@@ -1,8 +1,8 @@
 """A WHIP encoder in a process of its own (aiortc): one JSON object in, JSON lines out.
 
 In: ``{"url", "key", "video": codec or null, "audio": true, "wait": bool, "life": 0}`` (not 0: pictures of
-``marks.py``). ``wait``: write the offer, then wait for a line ``{"answer", "etag"}`` instead of asking the server itself. Out: ``{"event": …}``. A closed input ends it: with
-``{"do": "stop"}`` politely (DELETE), else by leaving.
+``marks.py``). ``wait``: write the offer, then wait for a line ``{"answer", "etag"}`` instead of asking the server
+itself. Out: ``{"event": …}``. A closed input ends it: with ``{"do": "stop"}`` politely (DELETE), else by leaving.
 """
 
 from __future__ import annotations

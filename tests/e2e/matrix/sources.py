@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from contextlib import AsyncExitStack
@@ -17,7 +18,7 @@ from tests.support.rtsp import KINDS, PYTHON, SCRIPT
 from tests.support.server import PROGRAM, Server, clean_env
 
 Kind = Literal["webrtc", "whip", "rtmp", "rtsp", "url", "camera"]
-CLIP_S = 150
+CLIP_S = 120  # longer than any life in the tests
 TONE = ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=3600,volume=4"]
 H264 = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", str(FPS), "-b:v", "300k"]
 H265 = ["-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", str(FPS), "-b:v", "300k"]
@@ -64,28 +65,26 @@ class Source:
             "camera": self._camera,
         }[self.row.kind](life)
 
+    async def prepare(self, life: int) -> None:
+        """Make the camera's film in advance, so that ``start`` takes no time."""
+        await self._film(life)
+
     async def stop(self, *, kill: bool = False) -> None:
         """As its user would end it; ``kill``: as when its power fails."""
         process, self.process = self.process, None
         assert process is not None
-        if kill:
+        if self._peer is not None and not kill:
+            await self._peer.do("leave", seat=self._peer.events[-1]["seat"])
+            return
+        if kill or self.row.kind in ("rtsp", "url"):  # cameras and web servers have no other end
             process.kill()
-        elif self.row.kind == "webrtc":
-            assert self._peer is not None
-            await self._peer.do("leave", seat="me")
         elif self.row.kind == "whip":
             assert process.stdin is not None
             await process.stdin.aclose()
-        elif self.row.kind == "rtmp":
-            process.terminate()
-        elif self.row.kind == "camera":
-            process.send_signal(2)
         else:
-            process.kill()  # cameras and web servers have no other end
-        if self._peer is None:
-            with trio.move_on_after(10):
-                await process.wait()
-            process.kill()
+            process.send_signal(signal.SIGINT)
+        with trio.move_on_after(10):
+            await process.wait()
         await self._stack.aclose()
         self._stack, self._peer = AsyncExitStack(), None
 
@@ -125,14 +124,17 @@ class Source:
     async def _browser(self, life: int) -> None:
         body = {"room": self.room, "identity": "ann"}
         token = (await self.server.request("POST", "/api/v1/apps/live/tokens", body)).data["token"]
-        command = [sys.executable, "-m", "tests.support.browser_peer", self.server.base_url]
-        peer = self._peer = await self._stack.enter_async_context(peer_process(command))
-        self.process = peer.process
-        await peer.do("join", seat="me", url=self.server.ws_url, token=token)
-        await peer.said("joined", seat="me")
+        peer = self._peer
+        if peer is None:
+            command = [sys.executable, "-m", "tests.support.browser_peer", self.server.base_url]
+            peer = self._peer = await self._stack.enter_async_context(peer_process(command))
+        self.process, seat = peer.process, f"life{life}"
+        await peer.do("join", seat=seat, url=self.server.ws_url, token=token)
+        await peer.said("joined", seat=seat)
         codec = self.row.video.replace(".", "").lower()
-        await peer.do("publish", seat="me", kind="video", life=life, codec=codec)
-        await peer.do("publish", seat="me", kind="audio")
+        await peer.do("publish", seat=seat, kind="video", life=life, codec=codec)
+        await peer.do("publish", seat=seat, kind="audio")
+        await peer.said("published", seat=seat, kind="audio")
 
     async def _whip(self, life: int) -> None:
         await self._ingress()
@@ -145,9 +147,8 @@ class Source:
         await self._run(*FFMPEG, *words, self.made["rtmp_url"])
 
     async def _rtsp(self, life: int) -> None:
-        container, _, audio, rate, description = KINDS[self.row.rtsp]
-        codec = "aac" if audio == "aac" else "pcm_alaw"
-        file = await self._clip(life, container, "-c:a", codec, "-ac", "1", "-ar", str(rate))
+        description = KINDS[self.row.rtsp][-1]
+        file = await self._film(life)
         port = await self._listen(
             PYTHON, str(SCRIPT), str(file), f"filesrc location=%s ! {description}", str(self._port)
         )
@@ -186,13 +187,21 @@ class Source:
         self._port = int(said)
         return self._port
 
+    async def _film(self, life: int) -> Path:
+        container, _, audio, rate, _ = KINDS[self.row.rtsp]
+        codec = "aac" if audio == "aac" else "pcm_alaw"
+        return await self._clip(life, container, "-c:a", codec, "-ac", "1", "-ar", str(rate))
+
     async def _clip(self, life: int, container: str, *audio: str) -> Path:
         """A long file of which the pictures, encoded once, come round and round."""
-        once, file = self.folder / f"once{life}.mp4", self.folder / f"clip{life}.{container}"
-        video = ["-f", "lavfi", "-i", graph(life), *self.row.encode, "-frames:v", "256", str(once)]
-        await trio.run_process([*FFMPEG, *video])
-        inputs = ["-stream_loop", str(CLIP_S * FPS // 256), "-i", str(once), *TONE]
-        await trio.run_process(
-            [*FFMPEG, *inputs, "-c:v", "copy", *audio, "-t", str(CLIP_S), "-f", container, str(file)]
-        )
+        pictures, tone = self.folder / f"pictures{life}.mp4", self.folder / "tone.mov"
+        file = self.folder / f"clip{life}.{container}"
+        if file.exists():
+            return file
+        encode = ["-f", "lavfi", "-i", graph(life), *self.row.encode, "-frames:v", "256", str(pictures)]
+        await trio.run_process([*FFMPEG, *encode])
+        if not tone.exists():
+            await trio.run_process([*FFMPEG, *TONE, *audio, "-t", str(CLIP_S), str(tone)])
+        inputs = ["-stream_loop", str(CLIP_S * FPS // 256), "-i", str(pictures), "-i", str(tone)]
+        await trio.run_process([*FFMPEG, *inputs, "-c", "copy", "-t", str(CLIP_S), "-f", container, str(file)])
         return file
