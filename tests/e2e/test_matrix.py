@@ -91,7 +91,7 @@ async def plays_everywhere(hub: Server, folder: Path, row: Row, config: pytest.C
     (folder / OTHER).mkdir()
     source = Source(row, hub, ROOM, folder)
     other = Source(Row("another camera", "camera", "MJPEG"), hub, OTHER, folder / OTHER)
-    async with aclosing(source), aclosing(other), trio.open_nursery() as nursery:
+    async with trio.open_nursery() as nursery, aclosing(source), aclosing(other):
         await other.start(OTHER_LIFE)
         await nursery.start(pages, hub, ROOM, [OTHER], eyes)
         for name, watch in OUTSIDE.items():

@@ -193,15 +193,12 @@ class Source:
         return await self._clip(life, container, "-c:a", codec, "-ac", "1", "-ar", str(rate))
 
     async def _clip(self, life: int, container: str, *audio: str) -> Path:
-        """A long file of which the pictures, encoded once, come round and round."""
-        pictures, tone = self.folder / f"pictures{life}.mp4", self.folder / "tone.mov"
-        file = self.folder / f"clip{life}.{container}"
+        """A long file in which sixteen seconds, encoded once, come round and round."""
+        file, once = self.folder / f"clip{life}.{container}", self.folder / f"once{life}.mov"
         if file.exists():
             return file
-        encode = ["-f", "lavfi", "-i", graph(life), *self.row.encode, "-frames:v", "256", str(pictures)]
-        await trio.run_process([*FFMPEG, *encode])
-        if not tone.exists():
-            await trio.run_process([*FFMPEG, *TONE, *audio, "-t", str(CLIP_S), str(tone)])
-        inputs = ["-stream_loop", str(CLIP_S * FPS // 256), "-i", str(pictures), "-i", str(tone)]
-        await trio.run_process([*FFMPEG, *inputs, "-c", "copy", "-t", str(CLIP_S), "-f", container, str(file)])
+        encode = ["-f", "lavfi", "-i", graph(life), *TONE, *self.row.encode, *audio]
+        await trio.run_process([*FFMPEG, *encode, "-t", str(256 // FPS), str(once)])
+        again = ["-stream_loop", str(CLIP_S * FPS // 256), "-i", str(once), "-c", "copy", "-t", str(CLIP_S)]
+        await trio.run_process([*FFMPEG, *again, "-f", container, str(file)])
         return file

@@ -31,7 +31,7 @@ async def test_camera_when_it_is_killed_for_a_while_then_its_picture_is_back_and
 ) -> None:
     eyes = {"WebRTC": Eye("WebRTC"), "frame.jpg": Eye("frame.jpg"), "HLS": Eye("HLS")}
     source = Source(RTSP, hub, "yard", tmp_path)
-    async with aclosing(source), trio.open_nursery() as nursery:
+    async with trio.open_nursery() as nursery, aclosing(source):
         for life in range(1, len(away_s) + 2):
             await source.prepare(life)
         await source.start(1)
@@ -62,7 +62,7 @@ async def test_worker_when_it_is_killed_then_its_picture_is_back_and_other_rooms
 ) -> None:
     struck, spared = Eye("struck"), Eye("spared")
     sources = [Source(RTMP, hub, "yard", tmp_path), Source(RTMP, hub, "door", tmp_path)]
-    async with aclosing(sources[0]), aclosing(sources[1]), trio.open_nursery() as nursery:
+    async with trio.open_nursery() as nursery, aclosing(sources[0]), aclosing(sources[1]):
         await sources[0].start(1)
         await eventually(lambda: len(workers(hub)) == 1, LIMIT_S)
         (victim,) = workers(hub)
@@ -96,7 +96,7 @@ async def test_worker_when_it_is_killed_then_its_picture_is_back_and_other_rooms
 async def test_server_when_it_is_killed_then_no_process_of_its_is_left(hub: Server, tmp_path: Path) -> None:
     eye = Eye("WebRTC")
     sources = [Source(RTMP, hub, "yard", tmp_path), Source(RTSP, hub, "door", tmp_path)]
-    async with aclosing(sources[0]), aclosing(sources[1]), trio.open_nursery() as nursery:
+    async with trio.open_nursery() as nursery, aclosing(sources[0]), aclosing(sources[1]):
         await sources[0].start(1)
         await sources[1].start(2)
         nursery.start_soon(webrtc, hub, "door", eye)
