@@ -161,7 +161,8 @@ async def serve(
             peers,
             tls,
         )
-        relaying = Relaying.over(services.relays, hub, services.whip.client, f"http://{hook_address}")
+        most = settings.max_relays
+        relaying = Relaying.over(services.relays, hub, services.whip.client, f"http://{hook_address}", most)
         services.watch.figures, services.watch.end_relay = relaying.activity, relaying.disconnect
         internal = create_hook_app(services.watch, relaying.whip)
         hook = Front(wrap_app(internal, 0, "asgi"), hypercorn_config(), no_doors, peers)

@@ -39,10 +39,12 @@ class Relaying:
     rtmp: RtmpServer = attrs.field(init=False)
 
     @classmethod
-    def over(cls, sources: RelaySources, hub: Hub, client: WhipClient, hook_url: str) -> Relaying:
-        """All of it over the rows and the rooms; ``hook_url`` is the listener with the workers' WHIP door."""
+    def over(cls, sources: RelaySources, hub: Hub, client: WhipClient, hook_url: str, most: int) -> Relaying:
+        """All of it over the rows and the rooms; ``hook_url`` is the listener with the workers' WHIP door, ``most`` how
+        many relays may be at work at a time.
+        """
         made = cls(sources, RelayWhip(client, hook_url), GuardedProxy(sources.outbound))
-        made.relays = Relays(hub, made.whip, sources, made.prepare, explain=made.proxy.refusal)
+        made.relays = Relays(hub, made.whip, sources, made.prepare, most=most, explain=made.proxy.refusal)
         hub.accompany = CameraRelays(made.relays).run
         made.rtmp = RtmpServer(sources, made.relays)
         sources.changed = made.relays.look_soon

@@ -118,6 +118,12 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _count(text: str) -> int:
+    if not re.fullmatch(r"[1-9]\d{0,3}", text):
+        raise ValueError("expected a number, 1 to 9999")
+    return int(text)
+
+
 def _media_address(text: str) -> str:
     if text != "auto":
         try:
@@ -260,6 +266,9 @@ class Settings:
     egress_s3_region: str | None = _setting("", str, "Region of the bucket.")
     egress_s3_key: str | None = _setting("", _secret(3), "Access key of the bucket; unset: the service's own.")
     egress_s3_secret: str | None = _setting("", _secret(8), "Secret of that access key.", secret=True)
+    max_relays: int = _setting(
+        "64", _count, "Most relays (RTMP, RTSP, addresses) at work at a time; one more is refused as too_many_relays."
+    )
     log_level: str = _setting("info", _choice("debug", "info", "warning", "error"), "Least severe log line shown.")
     log_format: str = _setting("auto", _choice("auto", "text", "json"), "'auto': text in a terminal, JSON otherwise.")
     sources: Mapping[str, str] = attrs.field(factory=dict)

@@ -34,7 +34,6 @@ KNOWN_CAP_S = 2.0
 UNKNOWN_CAP_S = 30.0
 # Another try would end the same way: whoever sends this has to change something.
 FINAL = {"unsupported_codec", "too_many_pixels"}
-MOST = 64
 
 log = get_logger("relay")
 
@@ -84,6 +83,7 @@ class Relays:
     rows: Pulls
     prepare: Prepare
     clock: WallClock = utc_now
+    most: int = 64
     open_worker: OpenWorker = open_worker
     # Why the way out was refused to a worker of that ingress; libav tells only a status.
     explain: Callable[[str], str | None] = lambda _ingress_id: None
@@ -103,11 +103,11 @@ class Relays:
 
     def require_room(self) -> None:
         """Return if one more may begin. Raises Unavailable."""
-        if self.count() >= MOST:
+        if self.count() >= self.most:
             raise Unavailable(
-                f"this server runs {MOST} relays already",
+                f"this server runs as many relays as it may: {self.most} (STREAMHUB_MAX_RELAYS)",
                 code="too_many_relays",
-                hint="End one, or use a bigger machine.",
+                hint="End one; or raise STREAMHUB_MAX_RELAYS, if the machine carries more.",
             )
 
     @contextmanager
@@ -160,12 +160,12 @@ class Relays:
             await self.end(grant.ingress_id, "replaced", "another encoder publishes with the same key")
         self.require_room()
         running = self._admit(grant)
+        running.started_at = self.clock()  # counted from here on, however long its room takes to open
         failure: Exception | None = None
         try:
             async with self.hub.lease(grant.room, publishing=True) as room, trio.open_nursery() as nursery:
                 running.scope = nursery.cancel_scope
                 pushed = _Pushed(running, room, partial(self._relay, room, grant, running.known))
-                running.started_at = self.clock()
                 nursery.start_soon(self._host, room, running, pushed.run)
                 try:
                     yield pushed.send

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.matrix.table import pytest_terminal_summary
 from tests.support.server import Server, run_server
+
+__all__ = ["pytest_terminal_summary"]
 
 
 @pytest.fixture

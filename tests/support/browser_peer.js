@@ -43,10 +43,13 @@ async function join(seat, url, token) {
     say(seat, 'joined', { who: room.localParticipant.identity, room: room.name })
 }
 
-function picture() {
+// With a life, they are those of tests/support/marks.py.
+function picture(life) {
     const canvas = Object.assign(document.createElement('canvas'), { width: 320, height: 240 })
     const pen = canvas.getContext('2d')
+    let n = 0
     setInterval(() => {
+        if (life) return drawMark(pen, 320, 240, life, n++ % 256)
         pen.fillStyle = `hsl(${(Date.now() / 10) % 360} 80% 50%)`
         pen.fillRect(0, 0, 320, 240)
     }, 60)
@@ -60,17 +63,19 @@ function tone() {
     return out.stream.getAudioTracks()[0]
 }
 
-async function publish(seat, kind) {
+async function publish(seat, kind, life, videoCodec = 'vp8') {
     const { localParticipant } = seats.get(seat)
-    if (kind === 'video') await localParticipant.publishTrack(picture(), { source: Track.Source.Camera, simulcast: false })
+    const options = { source: Track.Source.Camera, simulcast: false, videoCodec }
+    if (kind === 'video') await localParticipant.publishTrack(picture(life), options)
     else await localParticipant.publishTrack(tone(), { source: Track.Source.Microphone })
     say(seat, 'published', { kind })
 }
 
-window.act = ({ seat, do: what, url, token, kind, text }) => {
+window.act = ({ seat, do: what, url, token, kind, text, life, codec }) => {
     const done = {
         join: () => join(seat, url, token),
-        publish: () => publish(seat, kind),
+        publish: () => publish(seat, kind, life, codec),
+        leave: () => seats.get(seat).disconnect(),
         say: () => seats.get(seat).localParticipant.publishData(new TextEncoder().encode(text), { reliable: true }),
     }[what]()
     done.catch(error => say(seat, 'refused', { what, kind, why: String(error) }))

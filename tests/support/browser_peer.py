@@ -10,7 +10,8 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-SCRIPT = Path(__file__).with_suffix(".js")
+HERE = Path(__file__).parent
+SOURCE = (HERE / "marks.js").read_text("utf-8") + (HERE / "browser_peer.js").read_text("utf-8")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 FLAGS += ["--autoplay-policy=no-user-gesture-required", "--disable-background-timer-throttling"]
 STEP_MS = 50
@@ -25,7 +26,7 @@ def main(base: str) -> None:
         page.expose_function("say", lambda line: print(line, flush=True))
         page.on("pageerror", lambda error: print(error, file=sys.stderr, flush=True))
         page.goto(base)
-        page.evaluate("async (source) => { await eval(`(async () => {${source}})()`) }", SCRIPT.read_text("utf-8"))
+        page.evaluate("async (source) => { await eval(`(async () => {${source}})()`) }", SOURCE)
         waiting = selectors.DefaultSelector()
         waiting.register(sys.stdin.buffer, selectors.EVENT_READ)
         rest = b""

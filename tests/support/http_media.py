@@ -1,16 +1,23 @@
-"""A small HTTP server of media: files, MJPEG as cameras send it, refusals, and answers that never end."""
+"""A small HTTP server of media: files, MJPEG as cameras send it, refusals, and answers that never end.
+
+As a program it serves one file in its own time: argv is a port (0: a free one), the path, the file and its seconds; or,
+instead of those two, the life of the pictures (``marks.py``) of which ``/mjpeg`` then consists. Prints its port.
+"""
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from tests.support.clips import jpegs
+from tests.support.marks import jpeg
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -34,6 +41,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Location", "file:///etc/hostname")
             self.send_header("Content-Length", "0")
             self.end_headers()
+        elif path in self.server.files and path in self.server.seconds:
+            self._live(self.server.files[path], self.server.seconds[path])
         elif path in self.server.files:
             self._file(self.server.files[path])
         else:
@@ -54,15 +63,27 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data[first : last + 1])
 
+    def _live(self, data: bytes, seconds: float) -> None:
+        self.close_connection = True
+        self.send_response(200)
+        self.send_header("Content-Type", "video/mp2t")
+        self.end_headers()
+        began, sent = time.monotonic(), 0
+        while sent < len(data):
+            due = round((time.monotonic() - began + 1) / seconds * len(data))
+            self.wfile.write(data[sent:due])
+            sent = due
+            time.sleep(0.05)
+
     def _mjpeg(self) -> None:
         self.close_connection = True
         self.send_response(200)
         self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=cam")
         self.end_headers()
         while not self.server.closing.is_set():
-            for jpeg in jpegs():
-                self.wfile.write(b"--cam\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg))
-                self.wfile.write(jpeg + b"\r\n")
+            for picture in self.server.pictures or jpegs():
+                self.wfile.write(b"--cam\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(picture))
+                self.wfile.write(picture + b"\r\n")
                 time.sleep(0.05)
 
     def log_message(self, *_: Any) -> None:
@@ -70,12 +91,14 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class MediaServer(ThreadingHTTPServer):
-    """``files``: path → bytes; ``asked``: path and Host of every request."""
+    """``files``: path → bytes, in ``seconds`` if they say so; ``asked``: path and Host of every request."""
 
     daemon_threads = True
+    allow_reuse_address = True
 
-    def __init__(self, files: dict[str, bytes]) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, files: dict[str, bytes], port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.seconds, self.pictures = dict[str, float](), list[bytes]()
         self.files, self.asked = files, list[tuple[str, str]]()
         self.closing = threading.Event()
         self.base = f"http://127.0.0.1:{self.server_address[1]}"
@@ -93,3 +116,19 @@ def serve_media_files(files: dict[str, bytes] | None = None) -> Iterator[MediaSe
             server.closing.set()
             server.shutdown()
             thread.join()
+
+
+def main() -> None:
+    port, path, *what = sys.argv[1:]
+    with MediaServer({}, int(port)) as server:
+        if len(what) == 2:
+            server.files[path], server.seconds[path] = Path(what[0]).read_bytes(), float(what[1])
+        else:
+            server.pictures = [jpeg(int(what[0]), n) for n in range(256)]
+        print(server.server_address[1], flush=True)
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

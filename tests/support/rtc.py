@@ -54,11 +54,11 @@ class RtcPeer:
 
 
 @asynccontextmanager
-async def rtc_peer(url: str, token: str) -> AsyncIterator[RtcPeer]:
-    """A client that tries to join; it leaves at the end of the block, or is killed."""
+async def rtc_peer(url: str, token: str, *, marks: bool = False) -> AsyncIterator[RtcPeer]:
+    """A client that tries to join; it leaves at the end of the block, or is killed. ``marks``: see ``rtc_peer``."""
     async with peer_process([sys.executable, "-m", "tests.support.rtc_peer"], stderr=subprocess.DEVNULL) as peer:
         assert peer.process.stdin is not None
-        await peer.process.stdin.send_all(json.dumps({"url": url, "token": token}).encode() + b"\n")
+        await peer.process.stdin.send_all(json.dumps({"url": url, "token": token, "marks": marks}).encode() + b"\n")
         yield peer
 
 

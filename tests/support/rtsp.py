@@ -54,7 +54,7 @@ async def rtsp_camera(
     data = clip(container, video, audio, seconds=seconds, gop=gop, b_frames=b_frames, audio_rate=rate)
     file.write_bytes(data)
     process = await trio.lowlevel.open_process(
-        [PYTHON, str(SCRIPT), str(file), f"filesrc location=%s ! {description}", *(login or ())],
+        [PYTHON, str(SCRIPT), str(file), f"filesrc location=%s ! {description}", "0", *(login or ())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )

@@ -1,7 +1,7 @@
 """GStreamer's RTSP server as a camera, in a process of its own run by Debian's Python (it has GStreamer's bindings).
 
-argv: a file, its GStreamer description (``%s`` is the file; payloaders are named pay0, pay1), and, for a camera that
-wants them, user and password. Prints its port; ends with its standard input.
+argv: a file, its GStreamer description (``%s`` is the file; payloaders are named pay0, pay1), a port (0: a free one),
+and, for a camera that wants them, user and password. Prints its port; ends with its standard input.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
 def main() -> None:
     Gst.init(None)
-    path, description, *credentials = sys.argv[1:]
+    path, description, port, *credentials = sys.argv[1:]
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
-    server.set_service("0")
+    server.set_service(port)
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch("( " + description % path + " )")
     factory.set_shared(True)

@@ -1,4 +1,5 @@
-"""libav's own WHIP muxer as an encoder, in a process of its own: argv is the address and the stream key.
+"""libav's own WHIP muxer as an encoder, in a process of its own: argv is the address, the stream key and, for pictures
+of ``marks.py``, their life.
 
 Sends moving pictures and a tone until its standard input ends.
 """
@@ -14,11 +15,13 @@ from fractions import Fraction
 
 import av
 
+from tests.support.marks import luma
+
 FPS, RATE = 25, 48_000
 
 
 def main() -> None:
-    url, key = sys.argv[1:]
+    url, key, *life = sys.argv[1:]
     # Three libraries' worth of defaults: WHIP takes baseline H.264 without B-frames, and Opus at 48 kHz stereo.
     options = {"authorization": key, "handshake_timeout": "20000"}  # ms: a busy machine takes its time
     with av.open(url, "w", format="whip", options=options) as out:
@@ -31,6 +34,10 @@ def main() -> None:
             frame = av.VideoFrame(320, 240, "yuv420p")
             for plane in frame.planes:
                 plane.update(bytes(((count * 5) % 256,)) * plane.buffer_size)
+            if life:
+                frame.planes[0].update(luma(int(life[0]), count % 256))
+                for plane in frame.planes[1:]:
+                    plane.update(b"\x80" * plane.buffer_size)
             frame.pts, frame.time_base = count, Fraction(1, FPS)
             out.mux(video.encode(frame))
             while sent < (count + 1) * RATE // FPS:

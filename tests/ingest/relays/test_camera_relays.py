@@ -17,8 +17,8 @@ from streamhub.livekit.tokens import INGRESS_ATTRIBUTE, TYPE_ATTRIBUTE
 from streamhub.model.clock import utc_now
 from streamhub.model.streams import State, StreamType
 from streamhub.rooms.demand import LIVEKIT_S
-from streamhub.rooms.hls import LEASE_S
 from streamhub.rooms.hls_leases import HlsLeases
+from streamhub.rooms.lease import LEASE_S
 from streamhub.rooms.room import Room
 from streamhub.rooms.session import Session
 from streamhub.wire.relay_control import AttachHls, AttachJpeg, AttachWhip, Ended, Start

@@ -1,0 +1,1 @@
+"""Sources, observers and measurements of the tests in which everything plays everywhere."""
