@@ -1,4 +1,4 @@
-"""Cameras that send JPEGs: by WebRTC and HLS while somebody wants them, by one encode, with real clients."""
+"""Cameras that send JPEGs: by WebRTC and HLS while somebody wants them, with real clients on both ends."""
 
 from __future__ import annotations
 
