@@ -42,6 +42,14 @@ Attach: TypeAlias = AttachWhip | AttachHls | AttachJpeg
 _CHANGED = ("the source's tracks changed", "tracks_changed", "Attach it again.")
 
 
+@attrs.frozen
+class Wants:
+    """What sinks need of a source that can be asked: key frames now and then, to cut segments at, and sound."""
+
+    keys: bool
+    sound: bool
+
+
 @attrs.define(eq=False)
 class Hub:
     """``send`` never blocks."""
@@ -68,6 +76,14 @@ class Hub:
         return Limits(max_pixels=self.start.max_pixels, max_height=self.start.max_height, gop_s=self.start.gop_s)
 
     # --- the source's side ---
+
+    def wants(self) -> Wants:
+        """At this moment."""
+        with self._lock:
+            plans = [sink.plan for sink in self._sinks.values() if not isinstance(sink, JpegSink)]
+            return Wants(
+                keys=any(plan.video == "copy" for plan in plans), sound=any(plan.audio != "none" for plan in plans)
+            )
 
     def describe(
         self,
@@ -222,7 +238,8 @@ class Hub:
             if isinstance(sink, WhipSink):
                 self._end(sink, *_CHANGED)
             elif isinstance(sink, HlsSink):
-                if plan.refused is not None or plan.audio != sink.plan.audio:
+                pictures_came = (plan.video == "none") != (sink.plan.video == "none")
+                if plan.refused is not None or pictures_came or plan.audio != sink.plan.audio:
                     refused = plan.refused
                     self._end(sink, *((refused.error, refused.code, refused.hint) if refused else _CHANGED))
                     continue
