@@ -193,9 +193,10 @@ class RoomSource:
 
     async def _ask_key(self, peer: Peer, now: float) -> None:
         assert peer.tracks is not None
-        if self._next is not None or (self._pictures is not None and not self._pictures.begun):
+        wants = self.wants()
+        if wants.key or self._next is not None or (self._pictures is not None and not self._pictures.begun):
             track, due = self._next or self._shown, self._asked_at + _KEY_AGAIN_S
-        elif self.wants().keys:
+        elif wants.keys:
             track, due = self._shown, max(self._key_at + _KEY_EVERY_S, self._asked_at + _KEY_AGAIN_S)
         else:
             return
@@ -244,7 +245,8 @@ class RoomSource:
         self._unit("video", frame.codec, picture.data, frame.at, decode, self._duration, key=picture.key)
 
     def _pass_sound(self) -> None:
-        self._with_sound = self._with_sound or self._people.has_sound
+        if self._people.has_sound and not self._with_sound and self._told:
+            self._tell(self._pictures.track if self._pictures is not None else None)
         if _SOUND not in self._told or not self.wants().sound:
             self._sound.rest()
             return
