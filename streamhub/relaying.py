@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import attrs
 import trio
 
+from streamhub.ingest.camera_relays import CameraRelays
 from streamhub.ingest.relay_states import activity_of, probe_of
 from streamhub.ingest.relay_whip import RelayWhip
 from streamhub.ingest.relays import Relays
@@ -42,6 +43,7 @@ class Relaying:
         """All of it over the rows and the rooms; ``hook_url`` is the listener with the workers' WHIP door."""
         made = cls(sources, RelayWhip(client, hook_url), GuardedProxy(sources.outbound))
         made.relays = Relays(hub, made.whip, sources, made.prepare, explain=made.proxy.refusal)
+        hub.accompany = CameraRelays(made.relays).run
         made.rtmp = RtmpServer(sources, made.relays)
         sources.changed = made.relays.look_soon
         sources.states = sources.ends = sources.prober = made

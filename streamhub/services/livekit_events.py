@@ -98,7 +98,14 @@ def publications(
 
 def viewers(people: Iterable[Participant]) -> int:
     """How many only watch: people without tracks, hidden ones (our pages' viewers are) included."""
-    return sum(1 for p in people if p.kind is Kind.STANDARD and p.state in ("joined", "active") and not p.tracks)
+    here = (p for p in people if p.kind is Kind.STANDARD and p.state in ("joined", "active") and not p.tracks)
+    return sum(1 for p in here if TYPE_ATTRIBUTE not in p.attributes)
+
+
+def onlookers(people: Iterable[Participant]) -> int:
+    """For how many media has to be there: all who may watch, publishing or hidden too, but not those we made."""
+    here = (p for p in people if p.may_watch and p.state != "disconnected" and p.kind is not Kind.INGRESS)
+    return sum(1 for p in here if TYPE_ATTRIBUTE not in p.attributes)
 
 
 def changes(
