@@ -44,6 +44,8 @@ LIVEKIT_POLL_S = 1.0
 # A LiveKit that was restarted knows nothing of our publication, and libav's muxer does not notice.
 LOOK_S = 5.0
 SINK_CAP_S = 10.0
+# Sound or pictures have come or gone: HLS is begun anew at once.
+TRACKS_CHANGED = "tracks_changed"
 MOST_WAITING = 256
 MOST_RSS = 600 * 1024 * 1024
 
@@ -80,6 +82,7 @@ class Relay:
     _waiting: dict[str, trio.MemorySendChannel[SinkRunning | SinkEnded | Segment]] = attrs.field(factory=dict)
     _jpeg: str | None = None
     _opened: trio.Event = attrs.field(factory=trio.Event)
+    _pictured: trio.Event = attrs.field(factory=trio.Event)
 
     async def run(self, start: Start, *, ready: Callable[[WorkerLike], Awaitable[None]] | None = None) -> Ended:
         """Take the source in until it ends. ``ready`` is told the worker once its order is given."""
@@ -132,6 +135,7 @@ class Relay:
                 if "pictures" in self.outputs and self._feed is None and any(t.kind == "video" for t in event.tracks):
                     self._feed = Feed(self.grant.identity, self.room.clock())
                     self.room.attach_feed(self._feed)
+                    self._pictured.set()
                 self._opened.set()
             case Stats():
                 self.known.stats = event
@@ -232,6 +236,8 @@ class Relay:
                 ended = await self._attached(order, stream.feed)
                 nursery.cancel_scope.cancel()
             if ended is not None:
+                if ended.code == TRACKS_CHANGED:
+                    continue
                 stream.fail(
                     Unavailable(
                         f"no HLS of this source: {ended.error or 'it ended'}",
@@ -253,9 +259,8 @@ class Relay:
 
     async def _show_pictures(self) -> None:
         """Pictures into the room while they are wanted and no camera gives any."""
-        await self._opened.wait()
-        if self._feed is None:
-            return
+        await self._pictured.wait()
+        assert self._feed is not None
         feed, demand = self._feed, self.room.demand
         while True:
             await demand.wait(lambda d: d.wanted)

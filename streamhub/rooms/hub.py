@@ -46,7 +46,8 @@ class Totals:
 class Hub:
     """The rooms. ``last_seen`` tells since when a room that was not in memory is offline (None: never seen).
 
-    ``hls_files``: where their HLS is kept; None: they have none. ``accompany`` runs beside each camera.
+    ``hls_files``: where their HLS is kept; None: they have none. ``accompany`` runs beside each camera;
+    ``on_published`` hears of every change of LiveKit's publishers.
     """
 
     emit: Emit
@@ -55,6 +56,7 @@ class Hub:
     clock: WallClock = utc_now
     hls_files: HlsFiles | None = None
     accompany: Accompany | None = None
+    on_published: Callable[[RoomKey, Published | None], None] = lambda _key, _published: None
     totals: Totals = attrs.field(factory=Totals)
     _rooms: dict[RoomKey, Room] = attrs.field(factory=dict)
     _published: dict[RoomKey, Published] = attrs.field(factory=dict)
@@ -154,6 +156,7 @@ class Hub:
             self._published[key] = published
         if (room := self._rooms.get(key)) is not None:
             room.publishing(published)
+        self.on_published(key, published)
 
     def looking_on(self, key: RoomKey, onlookers: int) -> None:
         """So many are in LiveKit's room now who may watch what is in it."""
