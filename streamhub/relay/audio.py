@@ -46,7 +46,9 @@ def decoder_of(audio: AudioFormat) -> AudioCodecContext:
 def aac_stream() -> AudioStream:
     """Of a muxer that writes nothing: its context encodes, and segments take the stream as their template."""
     holder: Any = av.open(io.BytesIO(), "w", format="mp4", options={"movflags": "empty_moov"})
-    stream: AudioStream = holder.add_stream("aac", rate=RATE, layout="stereo", bit_rate=BIT_RATES["aac"])
+    # The other coder costs twice as much, and is better below 64 kbit/s alone.
+    options = {"aac_coder": "fast"}
+    stream: AudioStream = holder.add_stream("aac", RATE, options, layout="stereo", bit_rate=BIT_RATES["aac"])
     holder.start_encoding()
     return stream
 
