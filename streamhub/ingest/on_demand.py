@@ -47,12 +47,13 @@ class OnDemand:
     start: Callable[[], Awaitable[Start]]
     make: Callable[[], Relay]
     feed: Feeding | None = None
+    spare: bool = False
     _said: str | None = None
 
     async def run(self) -> None:
-        """Until cancelled. The room offers HLS meanwhile."""
+        """Until cancelled. The room offers HLS meanwhile; ``spare``: as long as nobody else does."""
         waits = delays(FIRST_AGAIN_S, AGAIN_CAP_S)
-        with self.room.hls.offered():
+        with self.room.hls.offered(spare=self.spare):
             while True:
                 await self.room.demand.wait(self.wanted)
                 began = trio.current_time()

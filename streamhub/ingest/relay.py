@@ -52,6 +52,8 @@ SINK_CAP_S = 10.0
 POSTER_FIRST_S = 2.0
 POSTER_EVERY_S = 60.0
 POSTER_WITHIN_S = 20.0
+# Sound or pictures have come or gone: HLS is begun anew at once.
+TRACKS_CHANGED = "tracks_changed"
 MOST_WAITING = 256
 MOST_RSS = 600 * 1024 * 1024
 
@@ -90,6 +92,7 @@ class Relay:
     _jpeg: Literal["feed", "poster"] | None = None
     _posted: trio.Event = attrs.field(factory=trio.Event)
     _opened: trio.Event = attrs.field(factory=trio.Event)
+    _pictured: trio.Event = attrs.field(factory=trio.Event)
 
     async def run(self, start: Start, *, ready: Callable[[WorkerLike], Awaitable[None]] | None = None) -> Ended:
         """Take the source in until it ends. ``ready`` is told the worker once its order is given."""
@@ -146,6 +149,7 @@ class Relay:
                 if "pictures" in self.outputs and self._feed is None and any(t.kind == "video" for t in event.tracks):
                     self._feed = Feed(self.grant.identity, self.room.clock())
                     self.room.attach_feed(self._feed)
+                    self._pictured.set()
                 self._opened.set()
             case Stats():
                 self.known.stats = event
@@ -248,6 +252,8 @@ class Relay:
                 ended = await self._attached(order, stream.feed)
                 nursery.cancel_scope.cancel()
             if ended is not None:
+                if ended.code == TRACKS_CHANGED:
+                    continue
                 stream.fail(
                     Unavailable(
                         f"no HLS of this source: {ended.error or 'it ended'}",
@@ -269,9 +275,8 @@ class Relay:
 
     async def _show_pictures(self) -> None:
         """Pictures into the room while they are wanted and no camera gives any; else a poster now and then."""
-        await self._opened.wait()
-        if self._feed is None:
-            return
+        await self._pictured.wait()
+        assert self._feed is not None
         feed, demand = self._feed, self.room.demand
         poster_at = trio.current_time() + POSTER_FIRST_S
         while True:

@@ -6,7 +6,7 @@ Each is a task in its room's nursery. One ingress has one relay at a time: who c
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
@@ -297,12 +297,8 @@ class _Pulled:
 
     async def run(self) -> None:
         """Until cancelled."""
-        self.room.wakeable = self.source.on_demand
-        try:
-            with self.room.hls.offered():
-                await self._run()
-        finally:
-            self.room.wakeable = False
+        with self.room.hls.offered(), self.room.waking() if self.source.on_demand else nullcontext():
+            await self._run()
 
     async def _run(self) -> None:
         waits, known = delays(0.5, UNKNOWN_CAP_S), False

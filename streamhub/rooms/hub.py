@@ -47,7 +47,8 @@ class Totals:
 class Hub:
     """The rooms. ``last_seen`` tells since when a room that was not in memory is offline (None: never seen).
 
-    ``hls_files``: where their HLS is kept; None: they have none. ``accompany`` runs beside each camera.
+    ``hls_files``: where their HLS is kept; None: they have none. ``accompany`` runs beside each camera;
+    ``on_published`` hears of every change of LiveKit's publishers.
     """
 
     emit: Emit
@@ -56,6 +57,7 @@ class Hub:
     clock: WallClock = utc_now
     hls_files: HlsFiles | None = None
     accompany: Accompany | None = None
+    on_published: Callable[[RoomKey, Published | None], None] = lambda _key, _published: None
     totals: Totals = attrs.field(factory=Totals)
     posters: Posters = attrs.field(factory=Posters)
     _rooms: dict[RoomKey, Room] = attrs.field(factory=dict)
@@ -157,6 +159,7 @@ class Hub:
             self._published[key] = published
         if (room := self._rooms.get(key)) is not None:
             room.publishing(published)
+        self.on_published(key, published)
 
     def looking_on(self, key: RoomKey, onlookers: int) -> None:
         """So many are in LiveKit's room now who may watch what is in it."""

@@ -7,8 +7,8 @@ a silence, the placeholder while there is no picture.
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from typing import Literal, TypeAlias
@@ -65,8 +65,8 @@ class Room:
     camera_latest: Latest = attrs.field(factory=Latest)
     demand: Demand = attrs.field(factory=Demand)
     feeds: list[Feed] = attrs.field(factory=list)
-    # A source sleeps, or runs, that begins when somebody watches.
-    wakeable: bool = False
+    # How many sources sleep, or run, that begin when somebody watches.
+    wakers: int = 0
     session: Session | None = None
     users: int = 0
     opened: trio.Event = attrs.field(factory=trio.Event)
@@ -107,6 +107,20 @@ class Room:
         if self.state is State.OFFLINE and self.feeds:
             return State.LIVE, self.feeds[0].started_at
         return self.state, self.liveness.since
+
+    @property
+    def wakeable(self) -> bool:
+        """Whether a source begins when somebody watches."""
+        return self.wakers > 0
+
+    @contextmanager
+    def waking(self) -> Iterator[None]:
+        """For the time of the block there is a source that begins when somebody watches."""
+        self.wakers += 1
+        try:
+            yield
+        finally:
+            self.wakers -= 1
 
     @property
     def feed(self) -> Feed | None:

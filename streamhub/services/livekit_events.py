@@ -42,6 +42,11 @@ class Publication:
         """The ingress it came in by, if it is one of ours."""
         return self.participant.attributes.get(INGRESS_ATTRIBUTE)
 
+    @property
+    def native(self) -> bool:
+        """Whether its media is nowhere but in LiveKit: a relay of ours has it too."""
+        return self.type in (StreamType.WEBRTC, StreamType.WHIP) or self.participant.kind is Kind.INGRESS
+
     def source(self, figures: Activity | None = None) -> SourceStatus:
         """As a room's source. LiveKit does not tell rates: those are of ``figures``, if its relay is ours."""
         video = max((t for t in self.participant.tracks if t.kind == "video"), key=lambda t: t.width, default=None)

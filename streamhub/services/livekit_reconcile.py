@@ -314,7 +314,8 @@ class LiveKitWatch:
         if found:
             self._rooms[key] = found
         status = self.status(key) if found else None
-        known = Published(status.state, status.since, len(found)) if status and status.since else None
+        native = sum(1 for one in found.values() if one.native)
+        known = Published(status.state, status.since, len(found), native) if status and status.since else None
         self.live.publishing(key, known)
 
     async def _remove(self, key: RoomKey, participant: Participant) -> None:
