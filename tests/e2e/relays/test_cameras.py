@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import trio
 from tests.e2e.relays.conftest import decodes, workers
 from tests.e2e.rooms.conftest import livekit_ready
 from tests.e2e.whip.conftest import stream_types, viewer_of
+from tests.support.clips import jpegs
 from tests.support.rtc import rtc_peer
 from tests.support.server import Server
 from tests.support.waiting import eventually
@@ -53,6 +55,23 @@ async def camera_device(server: Server, room: str) -> AsyncIterator[None]:
             await process.wait()
 
 
+@asynccontextmanager
+async def camera(server: Server, room: str, size: tuple[int, int] = (320, 240)) -> AsyncIterator[list[bytes]]:
+    """A camera that delivers; the pictures it sends may be exchanged."""
+    sent, key = jpegs(size=size), await server.make_key(room)
+    async with server.camera_socket(room, key) as socket, trio.open_nursery() as nursery:
+
+        async def send() -> None:
+            for n in itertools.count():
+                await socket.send_message(sent[n % len(sent)])
+                await trio.sleep(0.1)
+
+        nursery.start_soon(send)
+        await eventually(lambda: server.shows(room), WITHIN_S)
+        yield sent
+        nursery.cancel_scope.cancel()
+
+
 async def sees(server: Server, room: str) -> None:
     """Return once a client that comes now has decoded ten pictures of the room's camera."""
     who = await identity_of(server, room)
@@ -61,7 +80,7 @@ async def sees(server: Server, room: str) -> None:
 
 
 async def test_camera_then_webrtc_and_hls_play_by_one_worker_and_each_room_has_its_own(hub: Server) -> None:
-    async with hub.camera("yard"):
+    async with camera(hub, "yard") as sent:
         assert not workers(hub)
         who = await identity_of(hub, "yard")
         async with rtc_peer(*await viewer_of(hub, "yard")) as viewer:
@@ -70,9 +89,12 @@ async def test_camera_then_webrtc_and_hls_play_by_one_worker_and_each_room_has_i
             await decodes(f"{hls(hub, 'yard')}?container=ts")
             (first,) = workers(hub)
             assert await stream_types(hub) == {who: "ws-mjpeg"}, "it is one stream, not two"
+            sent[:] = jpegs(size=(640, 480))
+            await viewer.said("frames", who=who, count=10, width=640, within_s=WITHIN_S)
+            assert workers(hub) == [first], "its track began anew, not all of it"
 
             async with hub.camera("gate", fps=1):
-                await decodes(hls(hub, "gate"), count=8)
+                await decodes(hls(hub, "gate"), count=5)
                 (gate,) = set(workers(hub)) - {first}
                 os.kill(first, signal.SIGKILL)
 
@@ -82,7 +104,7 @@ async def test_camera_then_webrtc_and_hls_play_by_one_worker_and_each_room_has_i
 
                 await eventually(goes_on, WITHIN_S)
                 await viewer.said("participant", who=who, within_s=WITHIN_S)
-                await decodes(hls(hub, "yard"))
+                await decodes(hls(hub, "yard"), count=5)
                 assert gate in workers(hub), "the other room has noticed nothing"
                 assert first not in workers(hub)
             await eventually(lambda: len(workers(hub)) == 1, WITHIN_S)
@@ -93,7 +115,7 @@ async def test_camera_then_webrtc_and_hls_play_by_one_worker_and_each_room_has_i
 async def test_camera_when_the_server_stops_and_starts_then_nothing_is_left_and_all_comes_back(hub: Server) -> None:
     async with camera_device(hub, "yard"):
         await sees(hub, "yard")
-        await decodes(hls(hub, "yard"))
+        await decodes(hls(hub, "yard"), count=5)
         (worker,) = workers(hub)
         assert await hub.stop() == 0
         assert not Path(f"/proc/{worker}").exists()
