@@ -31,8 +31,10 @@ _WATCH_S: Final = 0.2
 class Source(Protocol):
     """Where media comes from. ``alive``: when the last sign of it came; ``delivered``: whether media has."""
 
-    alive: float
     delivered: bool
+
+    @property
+    def alive(self) -> float: ...
 
     def run(self) -> None:
         """Until it ends. Raises what ``failure_of`` knows."""

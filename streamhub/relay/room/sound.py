@@ -15,7 +15,9 @@ from av.audio.stream import AudioStream
 
 from streamhub.relay.audio import RATE, AudioFormat, aac_stream, decoder_of
 from streamhub.relay.room.mixing import BLOCK, Mixer, Stereo
+from streamhub.wire.relay_control import Track
 
+SOUND: Final = Track(kind="audio", codec="aac", rate=RATE, channels=2)
 _OPUS: Final = AudioFormat("opus", None, RATE, 2)
 BLOCK_US: Final = BLOCK * 1_000_000 / RATE
 # How long late sound is waited for: at least, at most; and what is added to the latest there was.
