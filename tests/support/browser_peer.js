@@ -53,24 +53,24 @@ function picture() {
     return canvas.captureStream(15).getVideoTracks()[0]
 }
 
-function tone() {
-    const [source, out] = [sound.createOscillator(), sound.createMediaStreamDestination()]
+function tone(frequency) {
+    const [source, out] = [new OscillatorNode(sound, { frequency }), sound.createMediaStreamDestination()]
     source.connect(out)
     source.start()
     return out.stream.getAudioTracks()[0]
 }
 
-async function publish(seat, kind) {
+async function publish(seat, kind, hertz) {
     const { localParticipant } = seats.get(seat)
     if (kind === 'video') await localParticipant.publishTrack(picture(), { source: Track.Source.Camera, simulcast: false })
-    else await localParticipant.publishTrack(tone(), { source: Track.Source.Microphone })
+    else await localParticipant.publishTrack(tone(hertz), { source: Track.Source.Microphone })
     say(seat, 'published', { kind })
 }
 
-window.act = ({ seat, do: what, url, token, kind, text }) => {
+window.act = ({ seat, do: what, url, token, kind, text, hertz = 440 }) => {
     const done = {
         join: () => join(seat, url, token),
-        publish: () => publish(seat, kind),
+        publish: () => publish(seat, kind, hertz),
         say: () => seats.get(seat).localParticipant.publishData(new TextEncoder().encode(text), { reliable: true }),
     }[what]()
     done.catch(error => say(seat, 'refused', { what, kind, why: String(error) }))

@@ -49,10 +49,13 @@ class Sound:
             frames = decoder.decode(packet)
         except av.error.InvalidDataError:
             return
-        sample = at * RATE // 1_000_000
         for frame in frames:
-            self._mixer.add(who, sample, _planes(frame))
-            sample += frame.samples
+            self.put(who, frame, at, now)
+            at += frame.samples * 1_000_000 // RATE
+
+    def put(self, who: str, frame: AudioFrame, at: int, now: int) -> None:
+        """As ``hear``, decoded already: planar floats, stereo, at ``RATE``."""
+        self._mixer.add(who, at * RATE // 1_000_000, _planes(frame))
         self._wait_us = min(max(self._wait_us, now - at + _SPARE_US), _MOST_US)
 
     def remove(self, who: str) -> None:
