@@ -13,7 +13,7 @@ LOUD = 0.01
 
 
 async def tones(url: str, *hertz: int, seconds: float = 1.0) -> tuple[bool, ...]:
-    """Whether each of these is to be heard in the next second or so of the address. Nothing is, if it cannot be read."""
+    """Whether each is to be heard in the next second or so of that address; none is if it cannot be read."""
     words = ["-hide_banner", "-loglevel", "error", "-nostdin", "-i", url, "-map", "0:a:0", "-t", str(seconds)]
     command = ["ffmpeg", *words, "-ac", "1", "-ar", str(RATE), "-f", "s16le", "-"]
     with trio.fail_after(60):
