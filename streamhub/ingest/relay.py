@@ -18,9 +18,11 @@ import trio
 from streamhub.errors import Unavailable
 from streamhub.ingest.relay_whip import Pass, RelayWhip
 from streamhub.ingest.relay_worker import OpenWorker, WorkerLike, open_worker
+from streamhub.ingest.room_pass import room_pass
 from streamhub.model.ingress import WhipGrant
 from streamhub.observe.log import get_logger
 from streamhub.rooms.backoff import delays
+from streamhub.rooms.demand import Demand
 from streamhub.rooms.feed import Feed
 from streamhub.rooms.hls import HlsStream
 from streamhub.rooms.posters import Poster
@@ -28,6 +30,7 @@ from streamhub.rooms.room import Room
 from streamhub.wire.relay_control import (
     AttachHls,
     AttachJpeg,
+    AttachRoomAudio,
     AttachWhip,
     Detach,
     Ended,
@@ -52,6 +55,8 @@ SINK_CAP_S = 10.0
 POSTER_FIRST_S = 2.0
 POSTER_EVERY_S = 60.0
 POSTER_WITHIN_S = 20.0
+# Who falls silent may speak again: HLS has a discontinuity whenever this begins or ends.
+TALK_LINGER_S = 60.0
 # Sound or pictures have come or gone: HLS is begun anew at once.
 TRACKS_CHANGED = "tracks_changed"
 MOST_WAITING = 256
@@ -61,6 +66,10 @@ FeedSegment: TypeAlias = Callable[[Segment], Awaitable[None]]
 Output: TypeAlias = Literal["webrtc", "hls", "pictures"]
 
 log = get_logger("relay")
+
+
+def _talked(demand: Demand) -> bool:
+    return demand.talkers > 0 and demand.hls > 0
 
 
 @attrs.define
@@ -107,6 +116,7 @@ class Relay:
                 async with trio.open_nursery() as nursery:
                     if "webrtc" in self.outputs:
                         nursery.start_soon(self._publish_by_whip)
+                        nursery.start_soon(self._hear_others)
                     if "pictures" in self.outputs:
                         nursery.start_soon(self._show_pictures)
                     if "hls" in self.outputs:
@@ -309,6 +319,25 @@ class Relay:
             nursery.start_soon(posted)
             await self._attached(AttachJpeg(id=f"poster-{secrets.token_hex(4)}", fps=0.1, key_only=True))
             nursery.cancel_scope.cancel()
+
+    async def _hear_others(self) -> None:
+        """What others say in LiveKit's room is in this source's HLS too, while there is somebody and HLS is wanted."""
+        await self._opened.wait()
+        while True:
+            await self.room.demand.wait(_talked)
+            await self.room.demand.during(_talked, self._listen, TALK_LINGER_S)
+
+    async def _listen(self) -> None:
+        try:
+            given = room_pass(self.whip.client.livekit, self.room.key, self.room.clock())
+        except Unavailable:
+            pass
+        else:
+            order = AttachRoomAudio(
+                id=f"talk-{secrets.token_hex(4)}", url=given.url, token=given.token, without=self.grant.identity
+            )
+            await self._attached(order)
+        await trio.sleep(SINK_CAP_S)  # it failed
 
     @property
     def _where(self) -> dict[str, str]:
