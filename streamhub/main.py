@@ -231,7 +231,7 @@ def _services(
         data_dir=settings.data_dir,
         stopping=stop.is_set,
         server=livekit,
-        publishing=hub.publishing,
+        live=hub,
         hls=HlsLeases(hub),
         join_rules=join_rules(settings),
         ingress_rules=IngressRules(settings.ingress == "livekit", settings.public_rtmp_url),

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 import attrs
 import trio
 
+from streamhub.ingest.camera_relays import CameraRelays
 from streamhub.ingest.relay_states import activity_of, probe_of
 from streamhub.ingest.relay_whip import RelayWhip
 from streamhub.ingest.relays import Relays
 from streamhub.ingest.rtmp_server import RtmpServer
+from streamhub.ingest.taps import Taps
 from streamhub.livekit.whip import WhipClient
 from streamhub.model.ingress import Activity
 from streamhub.model.relays import Probe, PullSource, SourceUnusable
@@ -35,6 +37,7 @@ class Relaying:
     whip: RelayWhip
     proxy: GuardedProxy
     relays: Relays = attrs.field(init=False)
+    taps: Taps = attrs.field(init=False)
     rtmp: RtmpServer = attrs.field(init=False)
 
     @classmethod
@@ -44,6 +47,8 @@ class Relaying:
         """
         made = cls(sources, RelayWhip(client, hook_url), GuardedProxy(sources.outbound))
         made.relays = Relays(hub, made.whip, sources, made.prepare, most=most, explain=made.proxy.refusal)
+        made.taps = Taps(hub, made.relays, client.livekit)
+        hub.accompany, hub.on_published = CameraRelays(made.relays).run, made.taps.look
         made.rtmp = RtmpServer(sources, made.relays)
         sources.changed = made.relays.look_soon
         sources.states = sources.ends = sources.prober = made
@@ -61,6 +66,7 @@ class Relaying:
             await nursery.start(self.proxy.run)
             nursery.start_soon(self.sources.run)
             nursery.start_soon(self.relays.run)
+            nursery.start_soon(self.taps.run)
             await nursery.start(self.rtmp.serve, listeners, tls)
             task_status.started()
 

@@ -1,7 +1,7 @@
 """One relay at work: a worker that takes a source in, and the sinks that are wanted of it just now.
 
-WebRTC as long as the source runs, pictures and HLS while somebody watches them. A sink that fails is tried again by
-itself; the source goes on.
+WebRTC as long as the source runs, or while somebody watches; pictures and HLS while somebody does. A sink that fails is
+tried again by itself; the source goes on.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from streamhub.errors import Unavailable
 from streamhub.ingest.relay_whip import Pass, RelayWhip
 from streamhub.ingest.relay_worker import OpenWorker, WorkerLike, open_worker
 from streamhub.model.ingress import WhipGrant
-from streamhub.model.relays import RelayGrant
 from streamhub.observe.log import get_logger
 from streamhub.rooms.backoff import delays
 from streamhub.rooms.feed import Feed
@@ -45,6 +44,8 @@ LIVEKIT_POLL_S = 1.0
 # A LiveKit that was restarted knows nothing of our publication, and libav's muxer does not notice.
 LOOK_S = 5.0
 SINK_CAP_S = 10.0
+# Sound or pictures have come or gone: HLS is begun anew at once.
+TRACKS_CHANGED = "tracks_changed"
 MOST_WAITING = 256
 MOST_RSS = 600 * 1024 * 1024
 
@@ -67,18 +68,21 @@ class Known:
 class Relay:
     """One life of a worker. ``run`` returns how it ended."""
 
-    grant: RelayGrant
+    grant: WhipGrant
     room: Room
     whip: RelayWhip
     known: Known = attrs.field(factory=Known)
     open_worker: OpenWorker = open_worker
     # What the room does not have already: a camera gives its own pictures, a room of LiveKit's is in LiveKit.
     outputs: frozenset[Output] = frozenset({"webrtc", "hls", "pictures"})
+    # In LiveKit only while somebody there may watch, instead of as long as the source runs.
+    livekit_on_demand: bool = False
     worker: WorkerLike | None = None
     _feed: Feed | None = None
     _waiting: dict[str, trio.MemorySendChannel[SinkRunning | SinkEnded | Segment]] = attrs.field(factory=dict)
     _jpeg: str | None = None
     _opened: trio.Event = attrs.field(factory=trio.Event)
+    _pictured: trio.Event = attrs.field(factory=trio.Event)
 
     async def run(self, start: Start, *, ready: Callable[[WorkerLike], Awaitable[None]] | None = None) -> Ended:
         """Take the source in until it ends. ``ready`` is told the worker once its order is given."""
@@ -131,6 +135,7 @@ class Relay:
                 if "pictures" in self.outputs and self._feed is None and any(t.kind == "video" for t in event.tracks):
                     self._feed = Feed(self.grant.identity, self.room.clock())
                     self.room.attach_feed(self._feed)
+                    self._pictured.set()
                 self._opened.set()
             case Stats():
                 self.known.stats = event
@@ -140,23 +145,30 @@ class Relay:
     # --- sinks ----------------------------------------------------------------------------------------------
 
     async def _publish_by_whip(self) -> None:
-        """In LiveKit as long as the source runs; whatever goes wrong there is tried again."""
+        """In LiveKit as long as the source runs, or is wanted there; whatever goes wrong there is tried again."""
         await self._opened.wait()
-        grant = self.grant
-        asked = WhipGrant(grant.ingress_id, grant.room, grant.identity, grant.name, grant.type.stream_type)
         waits = delays(0.3, SINK_CAP_S)
         while True:
+            if self.livekit_on_demand:
+                await self.room.demand.wait(lambda d: d.livekit_wanted)
             await self._livekit_ready()
             began = trio.current_time()
-            with self.whip.admit(asked) as given:
-                try:
-                    order = AttachWhip(id=f"whip-{secrets.token_hex(4)}", url=self.whip.url, bearer=given.bearer)
-                    await self._sink(order, given)
-                finally:
-                    await self.whip.leave(given)
+            if self.livekit_on_demand:
+                await self.room.demand.during(lambda d: d.livekit_wanted, self._publish)
+            else:
+                await self._publish()
             if trio.current_time() - began > SINK_CAP_S:
                 waits = delays(0.3, SINK_CAP_S)
             await trio.sleep(next(waits))
+
+    async def _publish(self) -> None:
+        """Once, until it ends."""
+        with self.whip.admit(self.grant) as given:
+            try:
+                order = AttachWhip(id=f"whip-{secrets.token_hex(4)}", url=self.whip.url, bearer=given.bearer)
+                await self._sink(order, given)
+            finally:
+                await self.whip.leave(given)
 
     async def _sink(self, order: AttachWhip, given: Pass) -> None:
         """Until the sink has ended, or LiveKit does not have it any more."""
@@ -224,6 +236,8 @@ class Relay:
                 ended = await self._attached(order, stream.feed)
                 nursery.cancel_scope.cancel()
             if ended is not None:
+                if ended.code == TRACKS_CHANGED:
+                    continue
                 stream.fail(
                     Unavailable(
                         f"no HLS of this source: {ended.error or 'it ended'}",
@@ -245,26 +259,19 @@ class Relay:
 
     async def _show_pictures(self) -> None:
         """Pictures into the room while they are wanted and no camera gives any."""
-        await self._opened.wait()
-        if self._feed is None:
-            return
+        await self._pictured.wait()
+        assert self._feed is not None
         feed, demand = self._feed, self.room.demand
         while True:
             await demand.wait(lambda d: d.wanted)
-            self._jpeg = f"jpeg-{secrets.token_hex(4)}"
-            async with trio.open_nursery() as nursery:
-
-                async def enough() -> None:
-                    await demand.wait(lambda d: not d.wanted)
-                    nursery.cancel_scope.cancel()
-
-                nursery.start_soon(enough)
-                await self._attached(AttachJpeg(id=self._jpeg))
-                if demand.wanted:  # it failed
-                    await trio.sleep(SINK_CAP_S)
-                nursery.cancel_scope.cancel()
+            await demand.during(lambda d: d.wanted, self._decode)
             self._jpeg = None
             self.room.rest_feed(feed)
+
+    async def _decode(self) -> None:
+        self._jpeg = f"jpeg-{secrets.token_hex(4)}"
+        await self._attached(AttachJpeg(id=self._jpeg))
+        await trio.sleep(SINK_CAP_S)  # it failed
 
     @property
     def _where(self) -> dict[str, str]:

@@ -5,8 +5,8 @@ Each is a task in its room's nursery. One ingress has one relay at a time: who c
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
@@ -88,6 +88,8 @@ class Relays:
     # Why the way out was refused to a worker of that ingress; libav tells only a status.
     explain: Callable[[str], str | None] = lambda _ingress_id: None
     _running: dict[str, Running] = attrs.field(factory=dict)
+    # Relays that run on demand, beside a room's source.
+    _seats: dict[trio.CancelScope, trio.Event] = attrs.field(factory=dict)
     _changed: trio.Event = attrs.field(factory=trio.Event)
     _stopping: bool = False
 
@@ -97,7 +99,7 @@ class Relays:
 
     def count(self) -> int:
         """How many are at work; those that sleep or wait for their next try are not."""
-        return sum(1 for running in self._running.values() if running.started_at is not None)
+        return len(self._seats) + sum(1 for running in self._running.values() if running.started_at is not None)
 
     def require_room(self) -> None:
         """Return if one more may begin. Raises Unavailable."""
@@ -107,6 +109,20 @@ class Relays:
                 code="too_many_relays",
                 hint="End one; or raise STREAMHUB_MAX_RELAYS, if the machine carries more.",
             )
+
+    @contextmanager
+    def seat(self) -> Iterator[None]:
+        """One more relay, for the time of the block, which is cancelled when the server stops. Raises Unavailable."""
+        self._require_running()
+        self.require_room()
+        scope, over = trio.CancelScope(), trio.Event()
+        self._seats[scope] = over
+        try:
+            with scope:
+                yield
+        finally:
+            del self._seats[scope]
+            over.set()
 
     async def end(self, ingress_id: str, reason: str = "deleted", message: str = "the ingress is gone") -> bool:
         """End the relay of that ingress; False if there is none. A pull whose row stays begins anew."""
@@ -121,12 +137,14 @@ class Relays:
     async def stop(self, grace_s: float) -> None:
         """End all, and begin none any more; returns when they have ended, after about ``grace_s`` at most."""
         self._stopping = True
-        running = list(self._running.values())
-        for one in running:
+        overs = [*(one.over for one in self._running.values()), *self._seats.values()]
+        for one in self._running.values():
             one.end("server_stopping", "the server is stopping: connect again in a moment")
+        for scope in self._seats:
+            scope.cancel()
         with trio.move_on_after(grace_s):
-            for one in running:
-                await one.over.wait()
+            for over in overs:
+                await over.wait()
 
     def look_soon(self) -> None:
         """The rows have changed. Returns at once."""
@@ -204,14 +222,17 @@ class Relays:
     # --- both -----------------------------------------------------------------------------------------------
 
     def _admit(self, grant: RelayGrant, source: PullSource | None = None) -> Running:
-        if self._stopping:
-            raise Unavailable("the server is stopping", code="stopping", retry_after_s=3)
+        self._require_running()
         running = Running(grant, source)
         self._running[grant.ingress_id] = running
         return running
 
+    def _require_running(self) -> None:
+        if self._stopping:
+            raise Unavailable("the server is stopping", code="stopping", retry_after_s=3)
+
     def _relay(self, room: Room, grant: RelayGrant, known: Known) -> Relay:
-        return Relay(grant, room, self.whip, known, self.open_worker)
+        return Relay(grant.whip, room, self.whip, known, self.open_worker)
 
     def _release(self, running: Running) -> None:
         if self._running.get(running.grant.ingress_id) is running:
@@ -276,12 +297,8 @@ class _Pulled:
 
     async def run(self) -> None:
         """Until cancelled."""
-        self.room.wakeable = self.source.on_demand
-        try:
-            with self.room.hls.offered():
-                await self._run()
-        finally:
-            self.room.wakeable = False
+        with self.room.hls.offered(), self.room.waking() if self.source.on_demand else nullcontext():
+            await self._run()
 
     async def _run(self) -> None:
         waits, known = delays(0.5, UNKNOWN_CAP_S), False
@@ -314,21 +331,14 @@ class _Pulled:
             start = await self.owner.prepare(self.source)
         except StreamHubError as exc:
             return False, Ended(error=exc.message, code=exc.code, hint=exc.hint)
-        ended: Ended | None = None
-        async with trio.open_nursery() as nursery:
-
-            async def unwatched() -> None:
-                while True:
-                    await self.room.demand.wait(lambda d: not d.watched)
-                    with trio.move_on_after(UNKNOWN_CAP_S):
-                        await self.room.demand.wait(lambda d: d.watched)
-                        continue
-                    nursery.cancel_scope.cancel()
-
-            if self.source.on_demand:
-                nursery.start_soon(unwatched)
-            ended = await self.owner._relay(self.room, self.source.grant, known).run(start)
-            nursery.cancel_scope.cancel()
+        relay = self.owner._relay(self.room, self.source.grant, known)
+        ended: Ended | None
+        if self.source.on_demand:
+            ended = await self.room.demand.during(
+                lambda d: d.watched, partial(relay.run, start), linger_s=UNKNOWN_CAP_S
+            )
+        else:
+            ended = await relay.run(start)
         if known.opened is None:
             why = self.owner.explain(self.source.grant.ingress_id)
             return False, ended if why is None else Ended(error=why, code="outbound_refused")

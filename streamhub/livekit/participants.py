@@ -49,6 +49,7 @@ class Participant:
     metadata: str = attrs.field(repr=False)
     attributes: Mapping[str, str]
     tracks: tuple[Track, ...]
+    may_watch: bool = True
 
     @property
     def publishes(self) -> bool:
@@ -91,6 +92,7 @@ def participant_of(info: models.ParticipantInfo) -> Participant:
         metadata=info.metadata,
         attributes=dict(info.attributes),
         tracks=tuple(track_of(t) for t in info.tracks),
+        may_watch=info.permission.can_subscribe,
     )
 
 

@@ -89,7 +89,9 @@ class WhipClient:
         grant: WhipGrant | None = None,
         extra: dict[str, str] | None = None,
     ) -> Reply:
-        attributes = {} if grant is None else {TYPE_ATTRIBUTE: grant.type.value, INGRESS_ATTRIBUTE: grant.ingress_id}
+        attributes = {} if grant is None else {TYPE_ATTRIBUTE: grant.type.value}
+        if grant is not None and grant.ingress_id:
+            attributes[INGRESS_ATTRIBUTE] = grant.ingress_id
         join = JoinGrant(
             room=room,
             identity=identity,

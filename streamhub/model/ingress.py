@@ -65,7 +65,10 @@ _LIVENESS = {
 
 @attrs.frozen
 class WhipGrant:
-    """A publication by WHIP let in: which room it publishes to, as whom, and as what it is shown."""
+    """A publication by WHIP let in: which room it publishes to, as whom, and as what it is shown.
+
+    ``ingress_id`` is empty where there is no ingress: a camera has its key.
+    """
 
     ingress_id: str
     room: RoomKey

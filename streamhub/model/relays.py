@@ -12,7 +12,7 @@ from typing import Literal, Protocol, TypeAlias
 import attrs
 
 from streamhub.errors import StreamHubError
-from streamhub.model.ingress import Activity, InputType
+from streamhub.model.ingress import Activity, InputType, WhipGrant
 from streamhub.model.names import RoomKey
 
 
@@ -25,6 +25,11 @@ class RelayGrant:
     room: RoomKey
     identity: str
     name: str | None = None
+
+    @property
+    def whip(self) -> WhipGrant:
+        """How it publishes to LiveKit."""
+        return WhipGrant(self.ingress_id, self.room, self.identity, self.name, self.type.stream_type)
 
 
 @attrs.frozen(kw_only=True)

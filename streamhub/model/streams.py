@@ -123,11 +123,15 @@ class RoomStatus:
 
 @attrs.frozen
 class Published:
-    """What LiveKit has of a room: live or stale (it cannot be asked just now), since when, how many publish."""
+    """What LiveKit has of a room: live or stale (it cannot be asked just now), since when, how many publish.
+
+    ``native``: how many of them brought their media there by themselves, not by a relay of ours.
+    """
 
     state: State
     since: datetime
     publishers: int
+    native: int = 0
 
 
 @attrs.frozen

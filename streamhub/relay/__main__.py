@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from types import FrameType
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 import attrs
@@ -28,6 +28,29 @@ _TIDY_S: Final = 1.5
 _WATCH_S: Final = 0.2
 
 
+class Source(Protocol):
+    """Where media comes from. ``alive``: when the last sign of it came; ``delivered``: whether media has."""
+
+    alive: float
+    delivered: bool
+
+    def run(self) -> None:
+        """Until it ends. Raises what ``failure_of`` knows."""
+
+    def leave(self, within_s: float) -> None:
+        """Say good-bye to whoever gives it."""
+
+
+def source_of(start: Start, hub: Hub) -> Source:
+    """Of the order's kind."""
+    if start.kind == "room":
+        from streamhub.relay.room.source import RoomSource  # aiortc costs 30 MB, and nobody else needs it
+
+        return RoomSource(start, hub.describe, hub.take, hub.wants)
+    kind = JpegSource if start.kind == "jpeg" else LibavSource
+    return kind(start, hub.describe, hub.take)
+
+
 @attrs.define(eq=False)
 class Worker:
     """One source and its sinks; ends the process when either is over."""
@@ -35,7 +58,7 @@ class Worker:
     start: Start
     outbox: Outbox
     hub: Hub = attrs.field(init=False)
-    source: LibavSource | JpegSource = attrs.field(init=False)
+    source: Source = attrs.field(init=False)
     _host: str = ""  # whom alone an RTSP source may be connected to
     _ending: threading.Lock = attrs.field(factory=threading.Lock)
 
@@ -43,8 +66,7 @@ class Worker:
         self.hub = Hub(self.start, self.outbox.send)
         if self.start.kind == "rtsp":
             self._host = urlsplit(self.start.url or "").hostname or ""
-        kind = JpegSource if self.start.kind == "jpeg" else LibavSource
-        self.source = kind(self.start, self.hub.describe, self.hub.take)
+        self.source = source_of(self.start, self.hub)
 
     def begin(self) -> None:
         threading.Thread(target=self._read, name="source", daemon=True).start()
@@ -78,7 +100,7 @@ class Worker:
         if not self._ending.acquire(blocking=False):
             time.sleep(60)  # another thread is at it, and ends this one with the process
         self.hub.finish(complete=not told, within_s=_TIDY_S / 3 if told else _TIDY_S)
-        if told and isinstance(self.source, LibavSource):
+        if told:
             self.source.leave(within_s=_TIDY_S / 3)
         if failure is not None:
             self.outbox.send(Ended(error=failure.error, code=failure.code, hint=failure.hint))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, Final
@@ -10,6 +11,7 @@ import attrs
 import av
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
 
 from streamhub.relay.units import MICRO, Unit
 
@@ -39,6 +41,14 @@ def decoder_of(audio: AudioFormat) -> AudioCodecContext:
     context.sample_rate = audio.rate
     context.layout = "mono" if audio.channels == 1 else "stereo" if audio.channels == 2 else "5.1"
     return context  # type: ignore[no-any-return]
+
+
+def aac_stream() -> AudioStream:
+    """Of a muxer that writes nothing: its context encodes, and segments take the stream as their template."""
+    holder: Any = av.open(io.BytesIO(), "w", format="mp4", options={"movflags": "empty_moov"})
+    stream: AudioStream = holder.add_stream("aac", rate=RATE, layout="stereo", bit_rate=BIT_RATES["aac"])
+    holder.start_encoding()
+    return stream
 
 
 @attrs.define(eq=False)

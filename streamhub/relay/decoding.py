@@ -38,6 +38,7 @@ class Decoding:
     failed: Callable[[BaseException], None]
     last_key: Unit | None = None
     late: int = 0
+    waits: bool = True  # for a key frame
     queue: UnitQueue = attrs.field(factory=lambda: UnitQueue(pictures=True))
     _encoders: dict[EncodeSettings, VideoEncoder] = attrs.field(factory=dict)
     _pictures: tuple[JpegSink, ...] = ()
@@ -71,12 +72,12 @@ class Decoding:
                 if context is None:
                     if not unit.key:
                         continue
-                    context = decoder_of(unit.codec, self.threads)
+                    context, self.waits = decoder_of(unit.codec, self.threads), False
                     if self.extradata:
                         context.extradata = self.extradata
                 if time.monotonic() - unit.taken > _LOST_S:
                     self.queue.skip_to_key()
-                    context = None
+                    context, self.waits = None, True
                     continue
                 self._remember(unit)
                 try:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import attrs
-import av
 
-from streamhub.relay.audio import BIT_RATES, RATE, AudioFormat, AudioTranscoder
+from streamhub.relay.audio import AudioFormat, AudioTranscoder, aac_stream
 from streamhub.relay.nal import sequence_sets
 from streamhub.relay.plan import Way
 from streamhub.relay.segment import Sample, Template, mux_fmp4, mux_ts
@@ -35,10 +33,7 @@ class _Sound:
             return None
         if way == "copy":
             return cls(Template(source, audio.extradata), None)
-        # A muxer that writes nothing: its stream is the encoder, and the template of every segment's.
-        holder = av.open(io.BytesIO(), "w", format="mp4", options={"movflags": "empty_moov"})
-        stream = holder.add_stream("aac", rate=RATE, layout="stereo", bit_rate=BIT_RATES["aac"])
-        holder.start_encoding()
+        stream = aac_stream()
         return cls(Template(stream), AudioTranscoder(audio, stream.codec_context, "aac"))
 
     def samples(self, unit: Unit, track: int) -> list[Sample]:

@@ -42,6 +42,15 @@ Attach: TypeAlias = AttachWhip | AttachHls | AttachJpeg
 _CHANGED = ("the source's tracks changed", "tracks_changed", "Attach it again.")
 
 
+@attrs.frozen
+class Wants:
+    """What sinks need of a source that can be asked: a key frame now, some now and then to cut segments at, sound."""
+
+    key: bool
+    keys: bool
+    sound: bool
+
+
 @attrs.define(eq=False)
 class Hub:
     """``send`` never blocks."""
@@ -69,6 +78,16 @@ class Hub:
 
     # --- the source's side ---
 
+    def wants(self) -> Wants:
+        """At this moment."""
+        with self._lock:
+            plans = [sink.plan for sink in self._sinks.values() if not isinstance(sink, JpegSink)]
+            return Wants(
+                key=self._decoding is not None and self._decoding.waits,
+                keys=any(plan.video == "copy" for plan in plans),
+                sound=any(plan.audio != "none" for plan in plans),
+            )
+
     def describe(
         self,
         tracks: tuple[Track, ...],
@@ -78,7 +97,7 @@ class Hub:
     ) -> None:
         """The source has these tracks, for the first time or anew: then sinks that cannot go on end."""
         with self._lock:
-            again = bool(self.tracks)
+            again, before = bool(self.tracks), _video_of(self.tracks)
             self.tracks = tracks
             self._audio, self._audio_template = audio, audio_template
             self._video_extradata = video_extradata
@@ -89,7 +108,8 @@ class Hub:
                 for sink in list(self._sinks.values()):
                     if isinstance(sink, WhipSink):
                         self._end(sink, *_CHANGED)
-                self._stop_decoding()
+                if _video_of(tracks) != before:
+                    self._stop_decoding()
                 self._replan()
             waiting, self._waiting = self._waiting, {}
             for order in waiting.values():
@@ -222,7 +242,8 @@ class Hub:
             if isinstance(sink, WhipSink):
                 self._end(sink, *_CHANGED)
             elif isinstance(sink, HlsSink):
-                if plan.refused is not None or plan.audio != sink.plan.audio:
+                pictures_came = (plan.video == "none") != (sink.plan.video == "none")
+                if plan.refused is not None or pictures_came or plan.audio != sink.plan.audio:
                     refused = plan.refused
                     self._end(sink, *((refused.error, refused.code, refused.hint) if refused else _CHANGED))
                     continue
@@ -255,14 +276,16 @@ class Hub:
             return
         fresh = self._decoding is None
         if self._decoding is None:
-            video = next(track for track in self._measured() if track.kind == "video")
+            video = _video_of(self._measured())
+            assert video is not None
             self._decoding = Decoding(
                 fps=video.fps or 0.0,
                 threads=self.start.threads,
                 extradata=self._video_extradata,
                 encoded=self._encoded,
                 failed=self._decoding_failed,
-                last_key=self.meter.last_key,
+                # A room is asked for a fresh one; its last may be from long ago.
+                last_key=None if self.start.kind == "room" else self.meter.last_key,
             )
         self._decoding.serve(encodes, pictures)
         if fresh:
@@ -312,3 +335,7 @@ class Hub:
                     sink.end()
         for sink in sinks:
             sink.wait(within_s)
+
+
+def _video_of(tracks: tuple[Track, ...]) -> Track | None:
+    return next((track for track in tracks if track.kind == "video"), None)

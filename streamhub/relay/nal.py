@@ -50,3 +50,14 @@ def sequence_sets(codec: str, data: bytes) -> bytes:
 def is_annex_b(extradata: bytes | None) -> bool:
     """Whether a stream with these global headers has start codes; avcC and hvcC begin with their version, 1."""
     return not extradata or extradata[0] != 1
+
+
+def begins_anew(data: bytes) -> bool:
+    """Whether the first slice of an H.264 picture is of an IDR picture."""
+    at = data.find(_START)
+    while at >= 0 and at + 3 < len(data):
+        kind = nal_type("h264", data[at + 3])
+        if _is_slice("h264", kind):
+            return kind == 5
+        at = data.find(_START, at + 3)
+    return False

@@ -40,6 +40,9 @@ class JpegSource:
             except BadRelayMessage as exc:
                 raise Failure(f"the pictures' pipe: {exc}", "bad_data") from None
 
+    def leave(self, within_s: float) -> None:
+        """Nobody is told."""
+
     def _picture(self, picture: Picture) -> None:
         size = jpeg_size(picture.jpeg) if is_jpeg(picture.jpeg) else None
         if size is None:

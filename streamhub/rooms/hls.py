@@ -224,6 +224,8 @@ class RoomHls:
     changed: Callable[[], None] = lambda: None
     streams: dict[Container, HlsStream] = attrs.field(init=False)
     _offers: int = 0
+    _spares: int = 0
+    _moved: trio.Event = attrs.field(factory=trio.Event)
 
     def __attrs_post_init__(self) -> None:
         self.streams = {
@@ -234,19 +236,30 @@ class RoomHls:
     @property
     def is_offered(self) -> bool:
         """Whether somebody could make segments."""
-        return self._offers > 0
+        return self._offers > 0 or self._spares > 0
 
     @contextmanager
-    def offered(self) -> Iterator[None]:
-        """Say, for the time of the block, that segments can be had."""
-        self._offer(1)
+    def offered(self, *, spare: bool = False) -> Iterator[None]:
+        """Say, for the time of the block, that segments can be had. ``spare``: by one who leaves it to any other."""
+        self._offer(1, spare=spare)
         try:
             yield
         finally:
-            self._offer(-1)
+            self._offer(-1, spare=spare)
 
-    def _offer(self, by: int) -> None:
-        before, self._offers = self.is_offered, self._offers + by
+    async def offered_by_others(self, others: bool) -> None:
+        """Return once somebody who is not spare makes that offer, or nobody does."""
+        while (self._offers > 0) != others:
+            await self._moved.wait()
+
+    def _offer(self, by: int, *, spare: bool) -> None:
+        before = self.is_offered
+        if spare:
+            self._spares += by
+        else:
+            self._offers += by
+        self._moved.set()
+        self._moved = trio.Event()
         if self.is_offered != before:
             self.changed()
 

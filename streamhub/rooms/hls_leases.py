@@ -68,7 +68,7 @@ class HlsLeases:
         return NotFound(
             f"what is live in room '{key.room}' is not to be had by HLS",
             code="hls_not_available",
-            hint="Watch it on /play/<app>/<room>; HLS is there for RTMP, RTSP and URL sources.",
+            hint="Watch it on /play/<app>/<room>; HLS is there for cameras, RTMP, RTSP and URL sources.",
         )
 
     async def _look_after(self, key: RoomKey, stream: HlsStream) -> None:
@@ -87,14 +87,14 @@ class HlsLeases:
                 finally:
                     stream.leased = False
                     stream.let_go(at_once=True)
-                    found.demand.go(pictures=False)
+                    found.demand.go("hls")
                     self.hub.release(found)
                     await stream.clear()
 
             if room.hls.streams[stream.container] is not stream:
                 raise Unavailable("the room is closing", code="room_closing", retry_after_s=1)
             room.adopt(f"hls {stream.container}", keep)
-            room.demand.come(pictures=False)  # a source on demand has to run
+            room.demand.come("hls")  # a source on demand has to run
         except BaseException:
             stream.leased = False
             if room is not None:

@@ -18,9 +18,10 @@ from streamhub.model.liveness import Liveness
 from streamhub.model.names import AppName, RoomKey
 from streamhub.model.streams import SERVER_STOPPING, EndOrder, Published, RoomStatus, State
 from streamhub.observe.log import get_logger
+from streamhub.rooms.demand import Demand
 from streamhub.rooms.hls import RoomHls
 from streamhub.rooms.hls_files import HlsFiles
-from streamhub.rooms.room import Emit, MakePlaceholder, Room
+from streamhub.rooms.room import Accompany, Emit, MakePlaceholder, Room
 
 LAST_SEEN_DEADLINE_S = 5.0
 
@@ -45,7 +46,8 @@ class Totals:
 class Hub:
     """The rooms. ``last_seen`` tells since when a room that was not in memory is offline (None: never seen).
 
-    ``hls_files``: where their HLS is kept; None: they have none.
+    ``hls_files``: where their HLS is kept; None: they have none. ``accompany`` runs beside each camera;
+    ``on_published`` hears of every change of LiveKit's publishers.
     """
 
     emit: Emit
@@ -53,9 +55,12 @@ class Hub:
     last_seen: Callable[[RoomKey], Awaitable[datetime | None]]
     clock: WallClock = utc_now
     hls_files: HlsFiles | None = None
+    accompany: Accompany | None = None
+    on_published: Callable[[RoomKey, Published | None], None] = lambda _key, _published: None
     totals: Totals = attrs.field(factory=Totals)
     _rooms: dict[RoomKey, Room] = attrs.field(factory=dict)
     _published: dict[RoomKey, Published] = attrs.field(factory=dict)
+    _onlookers: dict[RoomKey, int] = attrs.field(factory=dict)
     _nursery: trio.Nursery | None = None
     _closing: bool = False
 
@@ -99,6 +104,8 @@ class Hub:
                 self._room_error,
                 Liveness(since=since),
                 self._published.get(key),
+                demand=Demand(onlookers=self._onlookers.get(key, 0)),
+                accompany=self.accompany,
                 hls=RoomHls(self.clock, self.hls_files),
             )
             self._rooms[key] = room
@@ -149,6 +156,21 @@ class Hub:
             self._published[key] = published
         if (room := self._rooms.get(key)) is not None:
             room.publishing(published)
+        self.on_published(key, published)
+
+    def looking_on(self, key: RoomKey, onlookers: int) -> None:
+        """So many are in LiveKit's room now who may watch what is in it."""
+        if onlookers:
+            self._onlookers[key] = onlookers
+        else:
+            self._onlookers.pop(key, None)
+        if (room := self._rooms.get(key)) is not None:
+            room.demand.look_on(onlookers)
+
+    def expecting(self, key: RoomKey) -> None:
+        """Somebody is about to enter LiveKit's room to watch."""
+        if (room := self._rooms.get(key)) is not None:
+            room.demand.want_livekit()
 
     # --- looking --------------------------------------------------------------------------------------------
 

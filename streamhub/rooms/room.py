@@ -7,7 +7,8 @@ a silence, the placeholder while there is no picture.
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from typing import Literal, TypeAlias
@@ -22,6 +23,7 @@ from streamhub.model.names import RoomKey
 from streamhub.model.streams import Published, RoomStatus, State, StreamChanged, StreamEvent
 from streamhub.observe.log import get_logger
 from streamhub.rooms.backoff import run_supervised
+from streamhub.rooms.companion import Companion
 from streamhub.rooms.demand import Demand
 from streamhub.rooms.feed import Feed
 from streamhub.rooms.hls import RoomHls
@@ -37,6 +39,8 @@ Output: TypeAlias = Literal["mjpeg", "ws", "camera_ws"]
 Emit: TypeAlias = Callable[[StreamEvent], Awaitable[None]]
 # The picture shown while there is no live one: (room, state, since, size of the last picture) -> JPEG.
 MakePlaceholder: TypeAlias = Callable[[RoomKey, State, datetime | None, tuple[int, int] | None], Awaitable[bytes]]
+# What runs beside a camera of the room, for ever, until cancelled.
+Accompany: TypeAlias = Callable[["Room", Session], Awaitable[None]]
 PLACEHOLDER_EVERY_S = 5.0
 HOST_GRACE_S = 5.0
 REPORT_DEADLINE_S = 5.0
@@ -60,8 +64,8 @@ class Room:
     camera_latest: Latest = attrs.field(factory=Latest)
     demand: Demand = attrs.field(factory=Demand)
     feeds: list[Feed] = attrs.field(factory=list)
-    # A source sleeps, or runs, that begins when somebody watches.
-    wakeable: bool = False
+    # How many sources sleep, or run, that begin when somebody watches.
+    wakers: int = 0
     session: Session | None = None
     users: int = 0
     opened: trio.Event = attrs.field(factory=trio.Event)
@@ -69,7 +73,9 @@ class Room:
     state_version: int = 0
     viewers: dict[Viewer, Output] = attrs.field(factory=dict)
     pumps: dict[Output, Pump] = attrs.field(init=False)
+    accompany: Accompany | None = attrs.field(kw_only=True, default=None)
     hls: RoomHls = attrs.field(kw_only=True, default=attrs.Factory(lambda self: RoomHls(self.clock), takes_self=True))
+    _companion: Companion = attrs.field(init=False)
     _nursery: trio.Nursery | None = None
     _closing: bool = False
     _poked: trio.Event = attrs.field(factory=trio.Event)
@@ -78,6 +84,7 @@ class Room:
 
     def __attrs_post_init__(self) -> None:
         self.hls.changed = self._changed
+        self._companion = Companion(partial(self.on_error, self.key, "companion"))
         self.pumps = {
             "mjpeg": Pump(self.latest, format_part),
             "ws": Pump(self.latest, format_binary),
@@ -97,6 +104,20 @@ class Room:
         if self.state is State.OFFLINE and self.feeds:
             return State.LIVE, self.feeds[0].started_at
         return self.state, self.liveness.since
+
+    @property
+    def wakeable(self) -> bool:
+        """Whether a source begins when somebody watches."""
+        return self.wakers > 0
+
+    @contextmanager
+    def waking(self) -> Iterator[None]:
+        """For the time of the block there is a source that begins when somebody watches."""
+        self.wakers += 1
+        try:
+            yield
+        finally:
+            self.wakers -= 1
 
     @property
     def feed(self) -> Feed | None:
@@ -134,23 +155,25 @@ class Room:
 
     def attach(self, session: Session) -> None:
         """Make ``session`` the room's source; an older one must have been told to end before."""
-        if self.session is not None:
+        replaced, self.session = self.session, session
+        if replaced is not None and replaced.stream_id == session.stream_id:
             # The counters of the publication go on where the replaced connection left off.
-            if self.session.stream_id == session.stream_id:
-                session.started_at = self.session.started_at
-            else:
-                self._changed()  # viewers are told who it is
-        else:
+            session.started_at = replaced.started_at
+            self._poke()
+            return
+        if replaced is None:
             self.liveness.connected(self.clock())
-            self._changed()
-        self.session = session
-        self._poke()
+        self._changed()  # viewers are told who it is
+        if self.accompany is not None:
+            with suppress(Unavailable):  # the room is closing
+                self.adopt("companion", self._companion.begin(partial(self.accompany, self, session)))
 
     def detach(self, session: Session) -> bool:
         """The source has left; False if another had taken over."""
         if self.session is not session:
             return False
         self.session = None
+        self._companion.end()
         self._last_size = session.size or self._last_size
         self.liveness.disconnected(self.clock())
         self._changed()
@@ -210,14 +233,14 @@ class Room:
         self.viewers[viewer] = output
         if output != "camera_ws":
             self._expect()
-        self.demand.come(pictures=output != "camera_ws")
+        self.demand.come("page" if output == "camera_ws" else "pictures")
         self._poke()
 
     def remove_viewer(self, viewer: Viewer) -> None:
         """The viewer has left."""
         output = self.viewers.pop(viewer, None)
         if output is not None:
-            self.demand.go(pictures=output != "camera_ws")
+            self.demand.go("page" if output == "camera_ws" else "pictures")
 
     async def host(self, name: str, child: Callable[[], Awaitable[None]]) -> None:
         """Run ``child`` in the room's nursery and wait for its end; cancelling the caller cancels it.

@@ -13,8 +13,6 @@ from streamhub.livekit.ingresses import IngressApi
 from streamhub.livekit.server import LiveKit, State
 from streamhub.livekit.tokens import LiveKitKeys
 from streamhub.model.clock import WallClock, utc_now
-from streamhub.model.names import RoomKey
-from streamhub.model.streams import Published
 from streamhub.net.guard import OutboundRules
 from streamhub.services.access import Access
 from streamhub.services.all_rooms import AllRooms
@@ -26,7 +24,7 @@ from streamhub.services.ingress import Ingresses
 from streamhub.services.join_tokens import JoinRules, JoinTokens
 from streamhub.services.keys import Keys
 from streamhub.services.last_used import LastUsed
-from streamhub.services.live import Applies, LiveRooms, NoHls, OrdersHls
+from streamhub.services.live import Applies, HearsOfLiveKit, LiveRooms, NobodyHears, NoHls, OrdersHls
 from streamhub.services.livekit_ingress import IngressBookRows, LiveKitIngresses
 from streamhub.services.livekit_reconcile import LiveKitWatch
 from streamhub.services.reconcile import Reconciler
@@ -89,12 +87,12 @@ def build_services(
     ingress_rules: IngressRules | None = None,
     outbound: OutboundRules | None = None,
     server: LiveKit | None = None,
-    publishing: Callable[[RoomKey, Published | None], None] = lambda _key, _published: None,
+    live: HearsOfLiveKit | None = None,
     hls: OrdersHls | None = None,
 ) -> Services:
     """The services over one store and one hub. Starts nothing. Without ``server`` WebRTC is taken to work.
 
-    ``publishing`` hears of every change of LiveKit's publishers. ``outbound`` says what pulls may open.
+    ``live`` hears what goes on in LiveKit's rooms. ``outbound`` says what pulls may open.
     """
     cache = AppCache(store)
 
@@ -103,11 +101,12 @@ def build_services(
             server.require()
 
     access = Access(store, livekit, LastUsed(store), cache, now)
+    live = live or NobodyHears()
     asked = server or LiveKit(livekit, managed=False)
     rules, ingress_api = ingress_rules or IngressRules(), IngressApi(asked.client)
     ingress_watch = IngressWatch(ingress_api, IngressBookRows(store), rules.in_livekit)
     watch = LiveKitWatch(
-        asked.client, livekit, store, ledger, now, lambda: asked.state is not State.ABSENT, ingress_watch, publishing
+        asked.client, livekit, store, ledger, now, lambda: asked.state is not State.ABSENT, ingress_watch, live
     )
     rooms = AllRooms(hub, watch)
     whip_sessions = WhipSessions(store, asked, now)
@@ -124,7 +123,7 @@ def build_services(
         apps=Apps(store, rooms, box, apps_changed, now, relays.over),
         tokens=Tokens(store, now),
         keys=Keys(store, hub, now),
-        join_tokens=JoinTokens(livekit, access, join_rules or JoinRules(), require_livekit, now),
+        join_tokens=JoinTokens(livekit, access, join_rules or JoinRules(), require_livekit, now, live.expecting),
         ingress=ingress,
         whip=WhipDoor(whip_sessions, whip_sessions.client),
         whip_sessions=whip_sessions,

@@ -91,7 +91,8 @@ class JoinRules:
 class JoinTokens:
     """The use cases of ``/apps/<app>/tokens`` and ``/play-token``.
 
-    ``require_livekit`` raises Unavailable while there is no LiveKit.
+    ``require_livekit`` raises Unavailable while there is no LiveKit. ``expecting`` hears for which room somebody got a
+    token to watch.
     """
 
     keys: LiveKitKeys
@@ -99,6 +100,7 @@ class JoinTokens:
     rules: JoinRules = attrs.field(factory=JoinRules)
     require_livekit: Callable[[], None] = lambda: None
     now: WallClock = utc_now
+    expecting: Callable[[RoomKey], None] = lambda _room: None
 
     def create(self, app: App, new: NewJoinToken) -> JoinToken:
         """A token as asked for; the caller has been authorised for the app. Raises Invalid.
@@ -126,6 +128,8 @@ class JoinTokens:
             recorder=new.recorder,
             sources=("microphone",) if new.audio_only else (),
         )
+        if new.can_subscribe:
+            self.expecting(room)
         return JoinToken(mint_join_token(self.keys, grant, self.now(), ttl_s), room, identity)
 
     async def play(self, app: str, room: str, token: str | None) -> JoinToken:
@@ -142,6 +146,7 @@ class JoinTokens:
         identity = f"viewer-{secrets.token_hex(4)}"
         public = {VIEWER_ATTRIBUTE: "public"} if view.expires_at is None else {}
         grant = JoinGrant(room=view.room.room, identity=identity, can_subscribe=True, hidden=True, attributes=public)
+        self.expecting(view.room)
         return JoinToken(mint_join_token(self.keys, grant, now, ttl_s), view.room, identity)
 
 

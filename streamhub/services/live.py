@@ -8,7 +8,7 @@ import attrs
 
 from streamhub.errors import Unavailable
 from streamhub.model.names import AppName, RoomKey
-from streamhub.model.streams import EndOrder, RoomStatus, StreamEvent
+from streamhub.model.streams import EndOrder, Published, RoomStatus, StreamEvent
 
 
 class LiveRooms(Protocol):
@@ -49,6 +49,36 @@ class Applies(Protocol):
     async def apply(self, event: StreamEvent) -> object:
         """Return once the row change is committed."""
         ...
+
+
+class HearsOfLiveKit(Protocol):
+    """The rooms in memory, told what goes on in LiveKit's; ``rooms.hub.Hub`` in the server."""
+
+    def publishing(self, key: RoomKey, published: Published | None) -> None:
+        """Its publishers have changed; None: there is none."""
+        ...
+
+    def looking_on(self, key: RoomKey, onlookers: int) -> None:
+        """So many are in it who may watch."""
+        ...
+
+    def expecting(self, key: RoomKey) -> None:
+        """Somebody who may watch is about to enter it."""
+        ...
+
+
+@attrs.frozen
+class NobodyHears:
+    """A process without rooms."""
+
+    def publishing(self, key: RoomKey, published: Published | None) -> None:
+        """Nobody is told."""
+
+    def looking_on(self, key: RoomKey, onlookers: int) -> None:
+        """Nobody is told."""
+
+    def expecting(self, key: RoomKey) -> None:
+        """Nobody is told."""
 
 
 class OrdersHls(Protocol):

@@ -42,6 +42,11 @@ class Publication:
         """The ingress it came in by, if it is one of ours."""
         return self.participant.attributes.get(INGRESS_ATTRIBUTE)
 
+    @property
+    def native(self) -> bool:
+        """Whether its media is nowhere but in LiveKit: a relay of ours has it too."""
+        return self.type in (StreamType.WEBRTC, StreamType.WHIP) or self.participant.kind is Kind.INGRESS
+
     def source(self, figures: Activity | None = None) -> SourceStatus:
         """As a room's source. LiveKit does not tell rates: those are of ``figures``, if its relay is ours."""
         video = max((t for t in self.participant.tracks if t.kind == "video"), key=lambda t: t.width, default=None)
@@ -98,7 +103,14 @@ def publications(
 
 def viewers(people: Iterable[Participant]) -> int:
     """How many only watch: people without tracks, hidden ones (our pages' viewers are) included."""
-    return sum(1 for p in people if p.kind is Kind.STANDARD and p.state in ("joined", "active") and not p.tracks)
+    here = (p for p in people if p.kind is Kind.STANDARD and p.state in ("joined", "active") and not p.tracks)
+    return sum(1 for p in here if TYPE_ATTRIBUTE not in p.attributes)
+
+
+def onlookers(people: Iterable[Participant]) -> int:
+    """For how many media has to be there: all who may watch, publishing or hidden too, but not those we made."""
+    here = (p for p in people if p.may_watch and p.state != "disconnected" and p.kind is not Kind.INGRESS)
+    return sum(1 for p in here if TYPE_ATTRIBUTE not in p.attributes)
 
 
 def changes(

@@ -32,8 +32,8 @@ from streamhub.model.streams import (
     StreamType,
 )
 from streamhub.observe.log import get_logger
-from streamhub.services.live import Applies
-from streamhub.services.livekit_events import Publication, app_of, changes, publications, viewers
+from streamhub.services.live import Applies, HearsOfLiveKit, NobodyHears
+from streamhub.services.livekit_events import Publication, app_of, changes, onlookers, publications, viewers
 from streamhub.store import apps as app_rows
 from streamhub.store.db import Database, Store
 
@@ -87,7 +87,7 @@ class LiveKitWatch:
 
     ``present`` says whether there is a LiveKit at all; without one nothing is asked and nothing complained about.
     Without ``ingresses`` all that LiveKit's ingress service publishes is taken for RTMP.
-    ``tell`` hears of every change of a room's publishers (None: it has none); ``figures`` knows the rates of relays,
+    ``live`` hears of every change of rooms' publishers and onlookers; ``figures`` knows the rates of relays,
     ``end_relay`` ends the relay of an ingress: one that only left LiveKit would come back.
     """
 
@@ -98,7 +98,7 @@ class LiveKitWatch:
     now: WallClock = utc_now
     present: Callable[[], bool] = lambda: True
     ingresses: KnowsIngresses | None = None
-    tell: Callable[[RoomKey, Published | None], None] = lambda _key, _published: None
+    live: HearsOfLiveKit = attrs.field(factory=NobodyHears)
     figures: Callable[[str], Activity | None] = lambda _ingress_id: None
     end_relay: Callable[[str], Awaitable[None]] = no_relay
     _rooms: dict[RoomKey, dict[str, Publication]] = attrs.field(factory=dict)
@@ -218,7 +218,7 @@ class LiveKitWatch:
             async with self._lock:
                 for one in list(self._rooms.get(key, {}).values()):
                     await self._forget(one, order.reason)
-                self._people.pop(key, None)
+                self._meet(key, ())
 
     async def end_viewers(self, app: AppName) -> None:
         """Those who came in because the app was public leave. Raises Unavailable."""
@@ -239,7 +239,8 @@ class LiveKitWatch:
             for found in list(self._rooms.values()):
                 for one in list(found.values()):
                     await self._forget(one, reason)
-            self._people.clear()
+            for key in list(self._people):
+                self._meet(key, ())
 
     async def _look(self, rooms: Iterable[str], apps: Mapping[str, tuple[str, bool]]) -> None:
         limiter = trio.CapacityLimiter(AT_ONCE)
@@ -287,9 +288,13 @@ class LiveKitWatch:
                 await self.ledger.apply(event)
             # Only now: what could not be written is found again by the next look.
             self._know(key, after)
-            self._people.pop(key, None)
-            if here:
-                self._people[key] = here
+            self._meet(key, here)
+
+    def _meet(self, key: RoomKey, people: tuple[Participant, ...]) -> None:
+        self._people.pop(key, None)
+        if people:
+            self._people[key] = people
+        self.live.looking_on(key, onlookers(people))
 
     async def _forget(self, one: Publication, reason: str) -> None:
         await self.ledger.apply(StreamEnded(one.room, one.stream_id, reason, self.now()))
@@ -300,7 +305,9 @@ class LiveKitWatch:
         if found:
             self._rooms[key] = found
         status = self.status(key) if found else None
-        self.tell(key, Published(status.state, status.since, len(found)) if status and status.since else None)
+        native = sum(1 for one in found.values() if one.native)
+        known = Published(status.state, status.since, len(found), native) if status and status.since else None
+        self.live.publishing(key, known)
 
     async def _remove(self, key: RoomKey, participant: Participant) -> None:
         self._removed[participant.sid] = trio.current_time() + REMEMBER_REMOVED_S

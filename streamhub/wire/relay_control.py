@@ -35,14 +35,16 @@ class Start:
     """The first order: what to take in, and how much it may cost.
 
     ``kind``: ``flv`` (bytes on the media pipe), ``jpeg`` (pictures there, see ``format_picture``), ``rtsp`` or ``http``
-    (``url``, whose host is an address already for rtsp; ``proxy``: every HTTP connection goes through it).
+    (``url``, whose host is an address already for rtsp; ``proxy``: every HTTP connection goes through it), ``room``
+    (``url`` is a livekit-server's, ``token`` lets the worker in).
     ``max_pixels``: more than this many pixels in a second, decoded or encoded, are refused. ``gop_s``: longest time
     between key frames that is copied as it is; 0 means any. ``max_height``: of what is encoded; 0 means any.
     """
 
-    kind: Literal["flv", "jpeg", "rtsp", "http"]
+    kind: Literal["flv", "jpeg", "rtsp", "http", "room"]
     media_fd: int = -1
     url: str | None = attrs.field(default=None, repr=False)
+    token: str | None = attrs.field(default=None, repr=False)
     transport: Literal["tcp", "udp", "auto"] = "tcp"
     proxy: str | None = attrs.field(default=None, repr=False)
     probe_s: float = 5.0

@@ -47,11 +47,7 @@ MORE_ROWS = [
 OUTPUTS = (*OUTSIDE, *PAGES)
 SILENT = {"mjpeg", "frame.jpg", "viewer WS"}
 # Cells that are not built yet: kind of source → outputs. Each is checked to show nothing, so that none stays here.
-NOT_YET: dict[str, set[str]] = {
-    "webrtc": {"HLS", "mjpeg", "frame.jpg", "viewer WS"},
-    "whip": {"HLS", "mjpeg", "frame.jpg", "viewer WS"},
-    "camera": {"WebRTC", "HLS"},
-}
+NOT_YET: dict[str, set[str]] = {}
 
 
 @pytest.fixture

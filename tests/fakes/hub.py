@@ -9,7 +9,25 @@ import trio
 
 from streamhub.errors import Unavailable
 from streamhub.model.names import AppName, RoomKey, RoomName
-from streamhub.model.streams import EndOrder, RoomStatus, SourceStatus, State, StreamType
+from streamhub.model.streams import EndOrder, Published, RoomStatus, SourceStatus, State, StreamType
+
+
+@attrs.define
+class Ears:
+    """``services.live.HearsOfLiveKit``: keeps what it hears."""
+
+    published: list[tuple[RoomKey, Published | None]] = attrs.field(factory=list)
+    looked_on: list[tuple[RoomKey, int]] = attrs.field(factory=list)
+    expected: list[RoomKey] = attrs.field(factory=list)
+
+    def publishing(self, key: RoomKey, published: Published | None) -> None:
+        self.published.append((key, published))
+
+    def looking_on(self, key: RoomKey, onlookers: int) -> None:
+        self.looked_on.append((key, onlookers))
+
+    def expecting(self, key: RoomKey) -> None:
+        self.expected.append(key)
 
 
 @attrs.define

@@ -13,8 +13,10 @@ import trio
 from streamhub.wire.relay_control import (
     Detach,
     Event,
+    EventReader,
     Opened,
     Order,
+    Picture,
     SinkEnded,
     SinkRunning,
     Start,
@@ -34,6 +36,8 @@ class ScriptedWorker:
     orders: list[Order] = attrs.field(factory=list)
     media: bytes = b""
     refuses: set[str] = attrs.field(factory=set)
+    # Set while it takes no media.
+    busy: trio.Event | None = None
     over: trio.Event = attrs.field(factory=trio.Event)
     _say: trio.MemorySendChannel[Event] = attrs.field(init=False)
     _hear: trio.MemoryReceiveChannel[Event] = attrs.field(init=False)
@@ -55,7 +59,14 @@ class ScriptedWorker:
 
     async def send_media(self, data: bytes) -> None:
         await trio.lowlevel.checkpoint()
+        if self.busy is not None:
+            await self.busy.wait()
         self.media += data
+
+    @property
+    def pictures(self) -> list[bytes]:
+        """The JPEGs of its media."""
+        return [event.jpeg for event in EventReader().receive(self.media) if isinstance(event, Picture)]
 
     async def events(self) -> AsyncGenerator[Event, None]:
         async for event in self._hear:

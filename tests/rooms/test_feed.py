@@ -7,7 +7,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from streamhub.model.streams import Published, State
-from streamhub.rooms.demand import POLL_S, Demand
+from streamhub.rooms.demand import LIVEKIT_S, POLL_S, Demand
 from streamhub.rooms.feed import PATIENCE_S, STALE_S, Feed
 from streamhub.rooms.room import PLACEHOLDER_EVERY_S
 from tests.rooms.fakes import World, at, session
@@ -94,6 +94,59 @@ async def test_room_when_livekit_tells_of_publishers_then_that_state_is_shown_be
         assert room.shown == (State.STALE, at(1))
 
 
+async def test_demand_when_livekit_is_expected_or_looked_on_then_it_is_wanted_and_a_while_after() -> None:
+    demand, told = Demand(), list[tuple[bool, float]]()
+
+    async def follow() -> None:
+        while True:
+            await demand.wait(lambda d: d.livekit_wanted)
+            told.append((True, trio.current_time()))
+            await demand.wait(lambda d: not d.livekit_wanted)
+            told.append((False, trio.current_time()))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(follow)
+        await trio.sleep(1)
+        demand.want_livekit()
+        assert (demand.watched, demand.wanted) == (True, False)
+        await trio.sleep(LIVEKIT_S + 9)
+        demand.look_on(2)
+        await trio.sleep(100)
+        demand.look_on(1)
+        demand.look_on(0)
+        demand.look_on(0)
+        await trio.sleep(LIVEKIT_S + 10)
+        nursery.cancel_scope.cancel()
+    assert [(w, pytest.approx(t)) for w, t in told] == [(True, 1), (False, 31), (True, 40), (False, 170)]
+
+
+async def test_demand_during_then_the_child_ends_a_while_after_nobody_wants_it() -> None:
+    demand, ran = Demand(), list[float]()
+
+    async def child() -> str:
+        try:
+            await trio.sleep(100)
+        finally:
+            ran.append(trio.current_time())
+        return "done"
+
+    async with trio.open_nursery() as nursery:
+
+        async def come_and_go() -> None:
+            for _ in range(3):
+                demand.come()
+                await trio.sleep(10)
+                demand.go()
+                await trio.sleep(4)
+
+        nursery.start_soon(come_and_go)
+        await wait_all_tasks_blocked()
+        assert await demand.during(lambda d: d.wanted, child, linger_s=5) is None
+        assert ran == [pytest.approx(43)]
+        demand.come()
+        assert await demand.during(lambda d: d.wanted, child) == "done"
+
+
 async def test_demand_then_polls_are_remembered_for_a_while_and_waits_end() -> None:
     demand, told = Demand(), list[tuple[bool, float]]()
 
@@ -112,12 +165,12 @@ async def test_demand_then_polls_are_remembered_for_a_while_and_waits_end() -> N
         demand.poll()
         await trio.sleep(POLL_S + 5)
         demand.come()
-        demand.come(pictures=False)
+        demand.come("page")
         await trio.sleep(100)
         demand.go()
         await wait_all_tasks_blocked()
         assert (demand.wanted, demand.watched) == (False, True)
-        demand.go(pictures=False)
+        demand.go("page")
         assert not demand.watched
         nursery.cancel_scope.cancel()
     assert [(w, pytest.approx(t)) for w, t in told] == [(True, 1), (False, 41), (True, 46), (False, 146)]

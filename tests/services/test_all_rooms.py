@@ -5,7 +5,7 @@ from typing import Any
 import attrs
 import pytest
 
-from streamhub.livekit.tokens import VIEWER_ATTRIBUTE
+from streamhub.livekit.tokens import TYPE_ATTRIBUTE, VIEWER_ATTRIBUTE
 from streamhub.model.clock import utc_now
 from streamhub.model.names import AppName, RoomKey, RoomName
 from streamhub.model.streams import APP_DELETED, STREAM_DELETED, StreamType
@@ -13,7 +13,7 @@ from streamhub.services.all_rooms import AllRooms
 from streamhub.services.bundle import Services
 from streamhub.services.livekit_reconcile import LiveKitWatch
 from streamhub.store.db import Store
-from tests.fakes.hub import FakeHub
+from tests.fakes.hub import Ears, FakeHub
 from tests.fakes.ledger import DirectLedger
 from tests.fakes.livekit import FakeLiveKit, person, track
 
@@ -83,17 +83,22 @@ async def test_end_source_then_where_it_is(rooms: AllRooms, fake_hub: FakeHub, l
     assert not await rooms.end_source(ROOM, "live-demo/ann", STREAM_DELETED)
 
 
-async def test_tell_when_publishers_come_and_go_then_it_hears_how_many_are_left(
+async def test_live_when_people_come_and_go_then_it_hears_how_many_publish_and_how_many_may_watch(
     rooms: AllRooms, livekit: FakeLiveKit
 ) -> None:
-    told: list[int] = []
-    rooms.watch.tell = lambda key, now: told.append(now.publishers if now else 0) if key == ROOM else None
+    rooms.watch.live = ears = Ears()
     livekit.join("live-demo", person("joe", track()))
+    # What we bring in ourselves looks at nothing; nor does who may not.
+    ours = person("cam", track(), attributes={TYPE_ATTRIBUTE: "ws-mjpeg"})
+    livekit.join("live-demo", ours, person("mike", may_watch=False))
     await rooms.watch.reconcile()
     await rooms.end_source(ROOM, "live-demo/ann", STREAM_DELETED)
     livekit.leave("live-demo", "joe")
     await rooms.watch.reconcile()
-    assert told == [2, 1, 0]
+    assert [p.publishers if p else 0 for key, p in ears.published if key == ROOM] == [2, 1, 0]
+    assert [n for key, n in ears.looked_on if key == ROOM] == [3, 1], "ann, joe and hidden eve; then eve"
+    await rooms.watch.end_app(LIVE, APP_DELETED)
+    assert ears.looked_on[-1][1] == 0
 
 
 async def test_end_app_then_in_both_and_a_livekit_out_of_reach_is_logged(

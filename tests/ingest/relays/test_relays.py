@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from datetime import datetime
-
 import attrs
 import pytest
 import trio
@@ -13,21 +9,14 @@ from trio.testing import wait_all_tasks_blocked
 
 from streamhub.errors import Unavailable
 from streamhub.ingest.relay_states import activity_of
-from streamhub.ingest.relay_whip import RelayWhip
-from streamhub.ingest.relays import FINAL, LOOK_S, Relays
-from streamhub.livekit.whip import WhipClient
+from streamhub.ingest.relays import FINAL, LOOK_S
 from streamhub.model.ingress import IngressState, InputType
-from streamhub.model.names import AppName, RoomKey, RoomName
 from streamhub.model.relays import PullSource, RelayGrant, SourceOver
 from streamhub.model.streams import State
-from streamhub.rooms.hub import Hub
-from streamhub.rooms.room import Room
 from streamhub.wire.relay_control import AttachJpeg, AttachWhip, Ended, Picture, Start, Stats
-from tests.fakes.relay import ScriptedWorker, Workers
-from tests.fakes.whip import ScriptedLiveKit
+from tests.ingest.relays.scene import KEY, scene
 from tests.support.media import jpeg
 
-KEY = RoomKey(AppName("live"), RoomName("live-drone"))
 GRANT = RelayGrant("IN_1", InputType.RTMP, KEY, "ingress-live", "Drone")
 HEADER = b"FLV\x01\x05\0\0\0\x09\0\0\0\0"
 
@@ -39,63 +28,6 @@ def tag(kind: int, body: bytes, ms: int = 0) -> bytes:
 
 
 CONFIG, FRAME = tag(9, b"\x17\x00config"), tag(9, b"\x27\x01frame", 40)
-
-
-@attrs.define(eq=False)
-class Scene:
-    hub: Hub
-    workers: Workers
-    livekit: ScriptedLiveKit
-    relays: Relays
-    sources: list[PullSource]
-    nursery: trio.Nursery
-
-    @property
-    def worker(self) -> ScriptedWorker:
-        return self.workers.made[-1]
-
-    def room(self) -> Room:
-        room = self.hub.get(KEY)
-        assert room is not None
-        return room
-
-
-@attrs.define
-class Rows:
-    sources: list[PullSource]
-
-    async def pulls(self) -> Sequence[PullSource]:
-        await trio.lowlevel.checkpoint()
-        return list(self.sources)
-
-
-@asynccontextmanager
-async def scene() -> AsyncIterator[Scene]:
-    async def emit(_event: object) -> None:
-        await trio.lowlevel.checkpoint()
-
-    async def placeholder(*_: object) -> bytes:
-        await trio.lowlevel.checkpoint()
-        return b"placeholder"
-
-    async def last_seen(_key: RoomKey) -> datetime | None:
-        await trio.lowlevel.checkpoint()
-        return None
-
-    async def prepare(source: PullSource) -> Start:
-        await trio.lowlevel.checkpoint()
-        if "denied" in source.url:
-            raise Unavailable("that host is denied", code="outbound_denied")
-        return Start(kind="rtsp", url=source.url)
-
-    hub, livekit, workers, sources = Hub(emit, placeholder, last_seen), ScriptedLiveKit(), Workers(), list[PullSource]()
-    whip = RelayWhip(WhipClient(livekit.server()), "http://127.0.0.1:1")
-    relays = Relays(hub, whip, Rows(sources), prepare, open_worker=workers)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(hub.run)
-        nursery.start_soon(relays.run)
-        yield Scene(hub, workers, livekit, relays, sources, nursery)
-        nursery.cancel_scope.cancel()
 
 
 async def test_push_then_the_worker_gets_its_bytes_and_publishes_by_our_whip_door() -> None:
@@ -291,6 +223,23 @@ async def test_pull_on_demand_then_it_runs_while_somebody_watches() -> None:
         s.room().poll()
         await wait_all_tasks_blocked()
         assert len(s.workers.made) == 2
+
+
+async def test_pull_on_demand_when_somebody_is_in_livekits_room_then_it_runs_as_long() -> None:
+    async with scene() as s:
+        s.sources.append(pull(on_demand=True))
+        s.relays.look_soon()
+        await wait_all_tasks_blocked()
+        s.hub.expecting(KEY)
+        await wait_all_tasks_blocked()
+        assert len(s.workers.made) == 1
+        s.hub.looking_on(KEY, 1)
+        await trio.sleep(200)
+        assert not s.worker.over.is_set()
+        s.hub.looking_on(KEY, 0)
+        await trio.sleep(61)
+        assert s.worker.over.is_set()
+        assert len(s.workers.made) == 1
 
 
 async def test_too_many_relays_then_refused_with_what_to_do() -> None:

@@ -1,6 +1,8 @@
 // Who is to be seen: from a LiveKit room to a list of tiles, one for each publisher and one for each shared screen.
 
 const isScreen = (publication) => /^screen_share/.test(publication.source);
+// A camera that sends JPEGs, brought into LiveKit for clients that know nothing else: we draw its own pictures.
+const isDrawn = (person) => Boolean(person.attributes) && person.attributes['streamhub.type'] === 'ws-mjpeg';
 const of = (kind) => (publication) => publication.kind === kind;
 
 // Each tile: id (the same after a reconnect), identity, name, kind (person, screen), video (a publication or null),
@@ -8,10 +10,18 @@ const of = (kind) => (publication) => publication.kind === kind;
 export function tilesOf(room, { only = null, local = false } = {}) {
   const others = [...room.remoteParticipants.values()].sort(byArrival);
   const tiles = (local ? [room.localParticipant, ...others] : others)
-    .filter((person) => only === null || person.identity === only)
+    .filter((person) => !isDrawn(person) && (only === null || person.identity === only))
     .flatMap((person) => tilesOfOne(person, person === room.localParticipant));
   // Shared screens first: they are what people look at.
   return [...tiles.filter((tile) => tile.kind === 'screen'), ...tiles.filter((tile) => tile.kind !== 'screen')];
+}
+
+// Does without the media of cameras whose own pictures are drawn.
+export function forgoDrawn(room) {
+  for (const person of room.remoteParticipants.values()) {
+    if (!isDrawn(person)) continue;
+    for (const one of person.trackPublications.values()) if (one.isDesired) one.setSubscribed(false);
+  }
 }
 
 // The same order on every page.

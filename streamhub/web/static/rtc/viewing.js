@@ -2,7 +2,7 @@
 
 import { askPlayToken } from './access.js';
 import { createMediaWatch } from './media.js';
-import { expectedTracks, tilesOf } from './people.js';
+import { expectedTracks, forgoDrawn, tilesOf } from './people.js';
 import { createQuality, hasLayers } from './quality.js';
 import { createRoomLink } from './room.js';
 import { createTiles } from './tiles.js';
@@ -56,6 +56,7 @@ export function createViewing(config, container, sound, on) {
     else if (link.phase === 'connected' || (link.signalled && !list.length)) {
       list = tilesOf(link.room, { only: config.participant });
       if (config.participant !== null) subscribe();
+      else forgoDrawn(link.room);
       quality.apply(list, link.livekit);
     }
     tiles.show(list);

@@ -6,7 +6,7 @@
 // on.failed(source, error)   a track could not be published; null: now it is
 
 import { createMediaWatch } from '../rtc/media.js';
-import { expectedTracks, tilesOf } from '../rtc/people.js';
+import { expectedTracks, forgoDrawn, tilesOf } from '../rtc/people.js';
 import { createRoomLink } from '../rtc/room.js';
 import { createTiles } from '../rtc/tiles.js';
 import { watchPictures } from './pictures.js';
@@ -117,6 +117,7 @@ export function createStage({ config, token, capture, container, arrange, sound,
     if (link.phase === 'off') list = [];
     else if (link.phase === 'connected') {
       // One's own screen within one's own screen has no end.
+      forgoDrawn(link.room);
       list = tilesOf(link.room, { local: true }).filter((tile) => !(tile.local && tile.kind === 'screen'));
     }
     tiles.show(list.map((tile) => (tile.local ? { ...tile, name: `${tile.name} (you)` } : tile)));

@@ -53,6 +53,23 @@ def test_a_tile_for_each_publisher_and_screen_screens_first_then_by_arrival(run)
     ]
 
 
+def test_a_camera_of_ours_is_no_tile_and_its_media_is_not_asked_for(run):
+    body = (
+        PEOPLE
+        + """
+const said = [];
+const video = {...pub('video', 'camera'), setSubscribed: (yes) => said.push(yes)};
+room.remoteParticipants.set(...person('cam', 1, [video], {attributes: {'streamhub.type': 'ws-mjpeg'}}));
+room.remoteParticipants.set(...person('drone', 2, [pub('video', 'camera')], {attributes: {'streamhub.type': 'rtmp'}}));
+m.forgoDrawn(room);
+video.isDesired = false;
+m.forgoDrawn(room);
+return [m.tilesOf(room).map((t) => t.identity), m.tilesOf(room, {only: 'cam'}), said];
+"""
+    )
+    assert run("rtc/people.js", body) == [["show", "drone", "ears", "show", "late"], [], [False]]
+
+
 def test_one_participant_or_oneself_as_well(run):
     body = (
         PEOPLE

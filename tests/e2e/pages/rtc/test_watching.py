@@ -14,6 +14,10 @@ from tests.e2e.pages.looks import pictures
 from tests.e2e.pages.rtc.conftest import Publish
 from tests.e2e.pages.rtc.seen import expect_audible, expect_badge, expect_moving, expect_tiles, expect_true, tiles
 
+CAMERA_PLAYS = """() => [...window.link.room.remoteParticipants.values()].some((person) =>
+    person.attributes['streamhub.type'] === 'ws-mjpeg' && person.identity.startsWith('wscam-') &&
+    [...person.videoTrackPublications.values()].some((one) => one.track && one.dimensions.width === 640))"""
+
 
 def test_three_publishers_and_a_screen_are_all_seen_and_heard_and_one_alone_when_asked(open_page, publish: Publish):
     page = open_page("/play/live/stage")
@@ -62,6 +66,8 @@ def test_camera_and_publisher_share_the_grid_and_the_page_follows_whoever_is_the
         ann = publish("yard", "ann")
         expect_tiles(page, "camera", "ann")
         expect_moving(page, "ann")
+        expect_true(ann.page, CAMERA_PLAYS)  # in LiveKit, for those who know nothing else
+        expect_tiles(page, "camera", "ann")
         pictures(page, 2)
         with page.expect_download() as download:
             page.click("#snapshot")
