@@ -17,15 +17,18 @@ import trio
 from streamhub.errors import Unavailable
 from streamhub.ingest.relay_whip import Pass, RelayWhip
 from streamhub.ingest.relay_worker import OpenWorker, WorkerLike, open_worker
+from streamhub.ingest.room_pass import room_pass
 from streamhub.model.ingress import WhipGrant
 from streamhub.observe.log import get_logger
 from streamhub.rooms.backoff import delays
+from streamhub.rooms.demand import Demand
 from streamhub.rooms.feed import Feed
 from streamhub.rooms.hls import HlsStream
 from streamhub.rooms.room import Room
 from streamhub.wire.relay_control import (
     AttachHls,
     AttachJpeg,
+    AttachRoomAudio,
     AttachWhip,
     Detach,
     Ended,
@@ -44,6 +47,8 @@ LIVEKIT_POLL_S = 1.0
 # A LiveKit that was restarted knows nothing of our publication, and libav's muxer does not notice.
 LOOK_S = 5.0
 SINK_CAP_S = 10.0
+# Who falls silent may speak again: HLS has a discontinuity whenever this begins or ends.
+TALK_LINGER_S = 60.0
 # Sound or pictures have come or gone: HLS is begun anew at once.
 TRACKS_CHANGED = "tracks_changed"
 MOST_WAITING = 256
@@ -53,6 +58,10 @@ FeedSegment: TypeAlias = Callable[[Segment], Awaitable[None]]
 Output: TypeAlias = Literal["webrtc", "hls", "pictures"]
 
 log = get_logger("relay")
+
+
+def _talked(demand: Demand) -> bool:
+    return demand.talkers > 0 and demand.hls > 0
 
 
 @attrs.define
@@ -97,6 +106,7 @@ class Relay:
                 async with trio.open_nursery() as nursery:
                     if "webrtc" in self.outputs:
                         nursery.start_soon(self._publish_by_whip)
+                        nursery.start_soon(self._hear_others)
                     if "pictures" in self.outputs:
                         nursery.start_soon(self._show_pictures)
                     if "hls" in self.outputs:
@@ -267,6 +277,25 @@ class Relay:
             await demand.during(lambda d: d.wanted, self._decode)
             self._jpeg = None
             self.room.rest_feed(feed)
+
+    async def _hear_others(self) -> None:
+        """What others say in LiveKit's room is in this source's HLS too, while there is somebody and HLS is wanted."""
+        await self._opened.wait()
+        while True:
+            await self.room.demand.wait(_talked)
+            await self.room.demand.during(_talked, self._listen, TALK_LINGER_S)
+
+    async def _listen(self) -> None:
+        try:
+            given = room_pass(self.whip.client.livekit, self.room.key, self.room.clock())
+        except Unavailable:
+            pass
+        else:
+            order = AttachRoomAudio(
+                id=f"talk-{secrets.token_hex(4)}", url=given.url, token=given.token, without=self.grant.identity
+            )
+            await self._attached(order)
+        await trio.sleep(SINK_CAP_S)  # it failed
 
     async def _decode(self) -> None:
         self._jpeg = f"jpeg-{secrets.token_hex(4)}"

@@ -6,7 +6,6 @@ camera or relay of the same room goes before: then there is no tap.
 
 from __future__ import annotations
 
-import secrets
 from functools import partial
 from typing import Final
 
@@ -17,8 +16,8 @@ from streamhub.errors import Unavailable
 from streamhub.ingest.on_demand import OnDemand
 from streamhub.ingest.relay import Relay
 from streamhub.ingest.relays import Relays
+from streamhub.ingest.room_pass import TAP, room_pass
 from streamhub.livekit.server import LiveKit
-from streamhub.livekit.tokens import TYPE_ATTRIBUTE, JoinGrant, mint_join_token
 from streamhub.model.clock import WallClock, utc_now
 from streamhub.model.ingress import WhipGrant
 from streamhub.model.names import RoomKey
@@ -27,10 +26,6 @@ from streamhub.rooms.hub import Hub
 from streamhub.rooms.room import Room
 from streamhub.wire.relay_control import Start
 
-# The value of ``TYPE_ATTRIBUTE`` by which our own people are known: they are nobody's viewers.
-TAP: Final = "tap"
-# Good for joining only: once in, LiveKit asks no more.
-TOKEN_S: Final = 60
 AGAIN_S: Final = 1.0
 
 
@@ -106,13 +101,5 @@ class Taps:
 
     async def _start(self, key: RoomKey) -> Start:
         """What a worker is told. Raises Unavailable."""
-        url = self.livekit.require()
-        grant = JoinGrant(
-            room=key.room,
-            identity=f"{TAP}-{secrets.token_hex(8)}",
-            attributes={TYPE_ATTRIBUTE: TAP},
-            can_subscribe=True,
-            # Not as a recorder: LiveKit would tell everybody in the room that they are recorded.
-            hidden=True,
-        )
-        return Start(kind="room", url=url, token=mint_join_token(self.livekit.keys, grant, self.clock(), TOKEN_S))
+        given = room_pass(self.livekit, key, self.clock())
+        return Start(kind="room", url=given.url, token=given.token)

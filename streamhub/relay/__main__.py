@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from types import FrameType
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
 
 import attrs
@@ -20,7 +20,18 @@ from streamhub.relay.logs import keep_libav_quiet
 from streamhub.relay.peers import strangers
 from streamhub.relay.pictures import JpegSource
 from streamhub.relay.source import REDIRECTED, LibavSource
-from streamhub.wire.relay_control import BadRelayMessage, Detach, Ended, Start
+from streamhub.wire.relay_control import (
+    AttachRoomAudio,
+    BadRelayMessage,
+    Detach,
+    Ended,
+    SinkEnded,
+    SinkRunning,
+    Start,
+)
+
+if TYPE_CHECKING:
+    from streamhub.relay.room.talk import TalkBack
 
 _NICE: Final = 5  # the server's own work, and LiveKit's, goes first
 _STATS_S: Final = 2.0
@@ -31,8 +42,10 @@ _WATCH_S: Final = 0.2
 class Source(Protocol):
     """Where media comes from. ``alive``: when the last sign of it came; ``delivered``: whether media has."""
 
-    alive: float
     delivered: bool
+
+    @property
+    def alive(self) -> float: ...
 
     def run(self) -> None:
         """Until it ends. Raises what ``failure_of`` knows."""
@@ -59,6 +72,7 @@ class Worker:
     outbox: Outbox
     hub: Hub = attrs.field(init=False)
     source: Source = attrs.field(init=False)
+    talk: TalkBack | None = None
     _host: str = ""  # whom alone an RTSP source may be connected to
     _ending: threading.Lock = attrs.field(factory=threading.Lock)
 
@@ -95,11 +109,37 @@ class Worker:
                 due = now + _STATS_S
                 self.outbox.send(self.hub.stats())
 
+    def listen(self, order: AttachRoomAudio) -> None:
+        """Into the room of LiveKit's that the source is published to; not twice."""
+        from streamhub.relay.room.talk import TalkBack  # as above
+
+        def over(failure: Failure) -> None:
+            self.hub.mix(None)
+            self.outbox.send(SinkEnded(id=order.id, error=failure.error, code=failure.code, hint=failure.hint))
+
+        self.detach(Detach(id=self.talk.order.id) if self.talk is not None else Detach(id=order.id))
+        self.talk = TalkBack(order, self.hub.audio, self.hub.mix_speaks, self.hub.mixed, over)
+        self.hub.mix(self.talk)
+        self.talk.start()
+        self.outbox.send(SinkRunning(id=order.id, video="none", audio="encode"))
+
+    def detach(self, order: Detach) -> None:
+        """End a sink, or leave the room."""
+        if self.talk is None or self.talk.order.id != order.id:
+            self.hub.detach(order)
+            return
+        talk, self.talk = self.talk, None
+        self.hub.mix(None)
+        talk.end()
+        self.outbox.send(SinkEnded(id=order.id))
+
     def end(self, failure: Failure | None, *, told: bool = False) -> None:
         """Tidy up, say why, and end the process. ``told``: the server wants nothing more of it."""
         if not self._ending.acquire(blocking=False):
             time.sleep(60)  # another thread is at it, and ends this one with the process
         self.hub.finish(complete=not told, within_s=_TIDY_S / 3 if told else _TIDY_S)
+        if self.talk is not None:
+            self.talk.end(within_s=_TIDY_S / 3)
         if told:
             self.source.leave(within_s=_TIDY_S / 3)
         if failure is not None:
@@ -133,8 +173,10 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the server's to act on
         worker.begin()
         for order in orders:
-            if isinstance(order, Detach):
-                worker.hub.detach(order)
+            if isinstance(order, AttachRoomAudio):
+                worker.listen(order)
+            elif isinstance(order, Detach):
+                worker.detach(order)
             elif not isinstance(order, Start):
                 worker.hub.attach(order)
     except BadRelayMessage as exc:

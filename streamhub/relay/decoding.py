@@ -84,6 +84,10 @@ class Decoding:
                     frames = context.decode(packet_for(unit))
                 except av.error.InvalidDataError:
                     continue  # damaged; the next ones may not be
+                except av.error.PatchWelcomeError:
+                    if self._shown < 0:  # libav cannot decode this at all
+                        raise
+                    continue
                 for frame in frames:
                     self._show(frame, self._stamps.get(frame.pts or 0, unit), key=unit.key)
         except Exception as exc:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import attrs
 
-from streamhub.relay.audio import AudioFormat
+from streamhub.relay.audio import AudioFormat, Mix
 from streamhub.relay.decoding import Decoding
 from streamhub.relay.failures import failure_of, unexpected
 from streamhub.relay.hls import Segmenter
@@ -39,6 +39,7 @@ from streamhub.wire.relay_control import (
 
 Sink: TypeAlias = WhipSink | HlsSink | JpegSink
 Attach: TypeAlias = AttachWhip | AttachHls | AttachJpeg
+_MIXED: Final = "what is said in the room is mixed in"
 _CHANGED = ("the source's tracks changed", "tracks_changed", "Attach it again.")
 
 
@@ -67,6 +68,7 @@ class Hub:
     _plans: dict[str, Plan] = attrs.field(factory=dict)
     _waiting: dict[str, Attach] = attrs.field(factory=dict)
     _decoding: Decoding | None = None
+    _mix: Mix | None = None
     _dropped: int = 0
     _long_gop: bool = False
     _bitrate: int = AttachWhip(id="", url="", bearer="").bitrate
@@ -123,12 +125,15 @@ class Hub:
             if not self._long_gop and is_long_gop(self.meter.gop_now, self.limits):
                 self._long_gop = True  # stays so: no going to and fro with every group of pictures
                 self._replan()
+            mixes = self._mixes
+            if self._mix is not None:
+                self._mix.own(unit)
             for sink in self._sinks.values():
                 if isinstance(sink, JpegSink):
                     if unit.kind == "video" and self._plans[sink.order.id].video == "copy" and sink.wants(unit.pts):
                         sink.pass_on(unit.data, unit.at_ms)
                 elif unit.kind == "audio":
-                    if sink.plan.audio != "none":
+                    if sink.plan.audio != "none" and not (mixes and isinstance(sink, HlsSink)):
                         sink.queue.put(unit)
                 elif sink.plan.video == "copy":
                     sink.queue.put(unit)
@@ -140,6 +145,43 @@ class Hub:
             for sink in self._sinks.values():
                 if not isinstance(sink, JpegSink) and sink.plan.encode == settings:
                     sink.queue.put(unit)
+
+    # --- sound from elsewhere ---
+
+    @property
+    def audio(self) -> AudioFormat | None:
+        """The source's own, if it has any."""
+        return self._audio
+
+    @property
+    def _mixes(self) -> bool:
+        return self._mix is not None and self._mix.speaking
+
+    def mix(self, mix: Mix | None) -> None:
+        """From now on with that, once it speaks; None: without. HLS sinks end if they had other sound."""
+        with self._lock:
+            mixed, self._mix = self._mixes, mix
+            if mixed:
+                self._end_hls()
+
+    def mix_speaks(self) -> None:
+        """HLS has its sound from now on."""
+        with self._lock:
+            self._end_hls()
+
+    def mixed(self, unit: Unit) -> None:
+        """Sound for HLS."""
+        with self._lock:
+            if self._mixes:
+                for sink in self._sinks.values():
+                    if isinstance(sink, HlsSink):
+                        sink.queue.put(unit)
+
+    def _end_hls(self) -> None:
+        for sink in list(self._sinks.values()):
+            if isinstance(sink, HlsSink):
+                self._end(sink, *_CHANGED)
+        self._decode_as_needed()
 
     # --- orders ---
 
@@ -179,7 +221,10 @@ class Hub:
             self._bitrate = order.bitrate
             return plan_whip(tracks, self.limits, gop, order.bitrate)
         if isinstance(order, AttachHls):
-            return plan_hls(tracks, self.limits, gop, order.container, self._bitrate)
+            plan = plan_hls(tracks, self.limits, gop, order.container, self._bitrate)
+            if self._mixes and plan.refused is None:
+                return attrs.evolve(plan, audio="copy", why=f"{plan.why}; {_MIXED}" if plan.why else _MIXED)
+            return plan
         return plan_jpeg(tracks, self.limits, order.max_height, key_only=order.key_only)
 
     def _measured(self) -> tuple[Track, ...]:
@@ -203,11 +248,14 @@ class Hub:
                 self._sinks[order.id] = whip
                 self._recent.give(whip.queue, whip.plan)
                 return
-            segmenter = Segmenter(order, plan.video != "none", plan.audio, self._audio_template, self._audio, self.send)
+            template, audio, recent = self._audio_template, self._audio, plan
+            if self._mix is not None and self._mix.speaking:
+                template, audio, recent = self._mix.stream, self._mix.format, attrs.evolve(plan, audio="none")
+            segmenter = Segmenter(order, plan.video != "none", plan.audio, template, audio, self.send)
             hls = HlsSink(order, plan, segmenter, self._tell)
             self._sinks[order.id] = hls
             hls.start()
-            self._recent.give(hls.queue, plan)
+            self._recent.give(hls.queue, recent)
             self._running(order.id, plan)
         except Exception as exc:
             self._sinks.pop(order.id, None)

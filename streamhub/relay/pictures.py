@@ -28,6 +28,7 @@ class JpegSource:
     delivered: bool = False
     _timeline: Timeline = attrs.field(factory=Timeline)
     _size: tuple[int, int] | None = None
+    _doubtful: tuple[int, int] | None = None
 
     def run(self) -> None:
         """Until the pipe ends. Raises Failure, OSError."""
@@ -48,8 +49,13 @@ class JpegSource:
         if size is None:
             return
         if size != self._size:
+            # Another size is believed the second time: a damaged picture says anything.
+            if self._size is not None and size != self._doubtful:
+                self._doubtful = size
+                return
             self._size = size
             self.describe((Track(kind="video", codec="mjpeg", width=size[0], height=size[1]),))
+        self._doubtful = None
         self.alive, self.delivered = time.monotonic(), True
         at, _ = self._timeline.place("video", picture.at_ms * 1000, picture.at_ms * 1000)
         self.take(Unit("video", "mjpeg", picture.jpeg, at, at, 0, True, picture.at_ms, self.alive))

@@ -51,7 +51,7 @@ class Meter:
     gop_s: float | None = None
     last_key: Unit | None = None
     _latest: int = 0
-    _arrivals: deque[float] = attrs.field(factory=lambda: deque(maxlen=64))
+    _times: deque[tuple[float, float]] = attrs.field(factory=lambda: deque(maxlen=64))
     _at: float = attrs.field(factory=time.monotonic)
     _cpu: dict[int | str, float] = attrs.field(factory=dict)
 
@@ -61,7 +61,7 @@ class Meter:
             return
         self.frames += 1
         self._latest = unit.pts
-        self._arrivals.append(unit.taken)
+        self._times.append((unit.taken, unit.dts / 1e6))
         if unit.key:
             if self.last_key is not None:
                 self.gop_s = (unit.pts - self.last_key.pts) / 1e6
@@ -76,10 +76,11 @@ class Meter:
         return self.gop_s if self.gop_s is not None and self.gop_s > since else since or None
 
     def rate(self) -> float | None:
-        """Pictures a second of late; None before there are enough."""
-        if len(self._arrivals) < 8 or self._arrivals[-1] <= self._arrivals[0]:
+        """Pictures a second of late; None before there are enough. What has waited for us comes all at once."""
+        if len(self._times) < 8:
             return None
-        return (len(self._arrivals) - 1) / (self._arrivals[-1] - self._arrivals[0])
+        span = max(last - first for first, last in zip(self._times[0], self._times[-1], strict=True))
+        return (len(self._times) - 1) / span if span > 0 else None
 
     def read(self, children: Iterable[int], dropped: int, hints: tuple[str, ...]) -> Stats:
         """Since the last call. CPU in percent of one core, this process and its publishers together."""

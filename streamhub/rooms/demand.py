@@ -21,7 +21,9 @@ _T = TypeVar("_T")
 
 @attrs.define(eq=False)
 class Demand:
-    """Viewers, counted; polls and tokens, remembered. Times are Trio's. ``onlookers``: who may watch in LiveKit's room.
+    """Viewers, counted; polls and tokens, remembered. Times are Trio's.
+
+    ``onlookers``: who may watch in LiveKit's room; ``talkers``: who publishes there, not counting our relays.
 
     ``wanted``: pictures of any kind are; ``livekit_wanted``: media in LiveKit is; ``watched``: by whatever way, so that
     an on-demand source has to run.
@@ -31,6 +33,7 @@ class Demand:
     pages: int = 0
     hls: int = 0
     onlookers: int = 0
+    talkers: int = 0
     polled_until: float = -math.inf
     livekit_until: float = -math.inf
     _changed: trio.Event = attrs.field(factory=trio.Event)
@@ -60,6 +63,11 @@ class Demand:
         if not onlookers:
             self.want_livekit()  # who comes back in a moment finds it going on
         self.onlookers = onlookers
+        self._tell()
+
+    def talk(self, talkers: int) -> None:
+        """So many publish in LiveKit's room now, not counting relays of ours."""
+        self.talkers = talkers
         self._tell()
 
     @property

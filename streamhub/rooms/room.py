@@ -84,6 +84,7 @@ class Room:
 
     def __attrs_post_init__(self) -> None:
         self.hls.changed = self._changed
+        self.demand.talkers = self.published.native if self.published is not None else 0
         self._companion = Companion(partial(self.on_error, self.key, "companion"))
         self.pumps = {
             "mjpeg": Pump(self.latest, format_part),
@@ -136,6 +137,7 @@ class Room:
         """LiveKit's publishers have changed; None: there is none."""
         if published != self.published:
             self.published = published
+            self.demand.talk(published.native if published is not None else 0)
             self._changed()
 
     def status(self) -> RoomStatus:

@@ -13,6 +13,7 @@ from streamhub.livekit.ingresses import IngressApi
 from streamhub.livekit.server import LiveKit, State
 from streamhub.livekit.tokens import LiveKitKeys
 from streamhub.model.clock import WallClock, utc_now
+from streamhub.model.names import RoomKey
 from streamhub.net.guard import OutboundRules
 from streamhub.services.access import Access
 from streamhub.services.all_rooms import AllRooms
@@ -101,13 +102,19 @@ def build_services(
             server.require()
 
     access = Access(store, livekit, LastUsed(store), cache, now)
-    live = live or NobodyHears()
     asked = server or LiveKit(livekit, managed=False)
+    live = live or NobodyHears()
+
+    def present() -> bool:
+        return asked.state is not State.ABSENT
+
+    def expecting(room: RoomKey) -> None:
+        if present():  # without LiveKit a token opens pictures alone
+            live.expecting(room)
+
     rules, ingress_api = ingress_rules or IngressRules(), IngressApi(asked.client)
     ingress_watch = IngressWatch(ingress_api, IngressBookRows(store), rules.in_livekit)
-    watch = LiveKitWatch(
-        asked.client, livekit, store, ledger, now, lambda: asked.state is not State.ABSENT, ingress_watch, live
-    )
+    watch = LiveKitWatch(asked.client, livekit, store, ledger, now, present, ingress_watch, live)
     rooms = AllRooms(hub, watch)
     whip_sessions = WhipSessions(store, asked, now)
     there = LiveKitIngresses(ingress_api, ingress_watch, watch.source_status, rules.in_livekit, rules.rtmp_url)
@@ -123,7 +130,7 @@ def build_services(
         apps=Apps(store, rooms, box, apps_changed, now, relays.over),
         tokens=Tokens(store, now),
         keys=Keys(store, hub, now),
-        join_tokens=JoinTokens(livekit, access, join_rules or JoinRules(), require_livekit, now, live.expecting),
+        join_tokens=JoinTokens(livekit, access, join_rules or JoinRules(), require_livekit, now, expecting),
         ingress=ingress,
         whip=WhipDoor(whip_sessions, whip_sessions.client),
         whip_sessions=whip_sessions,

@@ -88,13 +88,26 @@ class AttachJpeg:
 
 
 @attrs.frozen(kw_only=True)
+class AttachRoomAudio:
+    """Mix what is said in a room of LiveKit's into HLS; not by the participant of the identity ``without``.
+
+    HLS sinks end (``tracks_changed``) when the first one speaks, and when this ends: to be attached again.
+    """
+
+    id: str
+    url: str
+    token: str = attrs.field(repr=False)
+    without: str = ""
+
+
+@attrs.frozen(kw_only=True)
 class Detach:
     """End a sink; ``SinkEnded`` follows."""
 
     id: str
 
 
-Order: TypeAlias = Start | AttachWhip | AttachHls | AttachJpeg | Detach
+Order: TypeAlias = Start | AttachWhip | AttachHls | AttachJpeg | AttachRoomAudio | Detach
 
 # --- from the worker ----------------------------------------------------------------------------------------------
 
@@ -213,7 +226,14 @@ class Picture:
 
 Event: TypeAlias = Opened | SinkRunning | SinkEnded | Segment | Stats | Ended | Picture
 
-_ORDERS = {"start": Start, "whip": AttachWhip, "hls": AttachHls, "jpeg": AttachJpeg, "detach": Detach}
+_ORDERS = {
+    "start": Start,
+    "whip": AttachWhip,
+    "hls": AttachHls,
+    "jpeg": AttachJpeg,
+    "room_audio": AttachRoomAudio,
+    "detach": Detach,
+}
 _EVENTS = {
     "opened": Opened,
     "sink_running": SinkRunning,

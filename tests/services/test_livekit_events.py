@@ -10,7 +10,7 @@ from streamhub.livekit.participants import Kind, Participant
 from streamhub.livekit.tokens import TYPE_ATTRIBUTE
 from streamhub.model.names import AppName, RoomKey, RoomName
 from streamhub.model.streams import StreamChanged, StreamEnded, StreamStarted, StreamType
-from streamhub.services.livekit_events import app_of, changes, publications, stream_type, viewers
+from streamhub.services.livekit_events import app_of, changes, onlookers, publications, stream_type, viewers
 from tests.fakes.livekit import AT, person, track
 
 ROOM = RoomKey(AppName("live"), RoomName("live-demo"))
@@ -84,8 +84,23 @@ def test_viewers_then_people_without_tracks() -> None:
         person("c", hidden=True),
         person("d", state="joining"),
         person("e", kind=Kind.EGRESS),
+        person("f", attributes={TYPE_ATTRIBUTE: "ws-mjpeg"}),
     ]
     assert viewers(people) == 2
+
+
+def test_onlookers_then_all_who_may_watch_but_those_we_made() -> None:
+    people = [
+        person("a", track()),
+        person("b", hidden=True),
+        person("c", state="joining"),
+        person("d", kind=Kind.EGRESS),
+        person("e", state="disconnected"),
+        person("f", kind=Kind.INGRESS),
+        person("g", may_watch=False),
+        person("h", track(), attributes={TYPE_ATTRIBUTE: "ws-mjpeg"}),
+    ]
+    assert onlookers(people) == 4
 
 
 def test_source_then_what_the_largest_video_shows() -> None:

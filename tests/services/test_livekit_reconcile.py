@@ -25,6 +25,7 @@ from streamhub.services.features import FeaturesPatch
 from streamhub.services.livekit_reconcile import GIVE_UP_S, PERIOD_S
 from streamhub.store.db import Store
 from tests.conftest import Clock
+from tests.fakes.hub import Ears
 from tests.fakes.livekit import person, track
 from tests.services.livekit_scene import ROOM, Scene, make_scene, periods, settle
 
@@ -172,8 +173,7 @@ async def test_delete_when_livekit_cannot_be_told_then_unavailable_and_nothing_i
 
 
 async def test_livekit_when_away_then_stale_and_live_again_when_back(running: Scene) -> None:
-    told: list[tuple[State, int] | None] = []
-    running.watch.tell = lambda _key, now: told.append(now and (now.state, now.publishers))
+    running.watch.live = ears = Ears()
     running.livekit.join("live-demo", person("ann", track()), person("bob", track()))
     await periods()
     running.livekit.down = True
@@ -190,7 +190,9 @@ async def test_livekit_when_away_then_stale_and_live_again_when_back(running: Sc
     assert row is not None
     assert row.state == "live"
     assert running.story == ["+ann", "+bob", "-bob"]
+    told = [now and (now.state, now.publishers) for _, now in ears.published]
     assert told == [(State.LIVE, 2), (State.STALE, 2), (State.LIVE, 1)]
+    assert [onlookers for _, onlookers in ears.looked_on] == [2, 1], "whoever was there is taken to be there still"
 
 
 async def test_livekit_when_restarted_with_nobody_in_it_then_ended_within_a_period(running: Scene) -> None:

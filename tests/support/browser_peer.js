@@ -56,25 +56,25 @@ function picture(life) {
     return canvas.captureStream(15).getVideoTracks()[0]
 }
 
-function tone() {
-    const [source, out] = [sound.createOscillator(), sound.createMediaStreamDestination()]
+function tone(frequency) {
+    const [source, out] = [new OscillatorNode(sound, { frequency }), sound.createMediaStreamDestination()]
     source.connect(out)
     source.start()
     return out.stream.getAudioTracks()[0]
 }
 
-async function publish(seat, kind, life, videoCodec = 'vp8') {
+async function publish(seat, kind, { life, codec: videoCodec = 'vp8', hertz = 440 }) {
     const { localParticipant } = seats.get(seat)
     const options = { source: Track.Source.Camera, simulcast: false, videoCodec }
     if (kind === 'video') await localParticipant.publishTrack(picture(life), options)
-    else await localParticipant.publishTrack(tone(), { source: Track.Source.Microphone })
+    else await localParticipant.publishTrack(tone(hertz), { source: Track.Source.Microphone })
     say(seat, 'published', { kind })
 }
 
-window.act = ({ seat, do: what, url, token, kind, text, life, codec }) => {
+window.act = ({ seat, do: what, url, token, kind, text, ...more }) => {
     const done = {
         join: () => join(seat, url, token),
-        publish: () => publish(seat, kind, life, codec),
+        publish: () => publish(seat, kind, more),
         leave: () => seats.get(seat).disconnect(),
         say: () => seats.get(seat).localParticipant.publishData(new TextEncoder().encode(text), { reliable: true }),
     }[what]()

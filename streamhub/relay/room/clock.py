@@ -26,7 +26,7 @@ class NtpClock:
     _offset: int | None = None
 
     def here(self, ntp: int, now: int) -> int:
-        """That time on our clock; ``now``: when its report came."""
+        """That time on our clock; ``now``: what it is taken for until a first report has set the clock."""
         if self._offset is None or abs(ntp + self._offset - now) > _LOST:
             self._offset = now - ntp  # the first, or their clock was set
         return ntp + self._offset
@@ -52,7 +52,8 @@ class RtpClock:
     def report(self, timestamp: int, ntp: int, now: int) -> None:
         """A sender report: that RTP timestamp is that NTP time (µs); ``now``: when it came."""
         raw = self._micro(self._unwrap(timestamp))
-        offset = self.ntp.here(ntp, now) - raw
+        # The first track that reports stays where it is, and the others are put beside it.
+        offset = self.ntp.here(ntp, now if self._offset is None else raw + self._offset) - raw
         if self._offset is None or _DEAD_BAND < abs(offset - self._offset) < _LOST:
             self._offset = offset
         if self._last is None:

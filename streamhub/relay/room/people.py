@@ -49,9 +49,10 @@ class Person:
 class People:
     """A shared screen first, then the one who speaks, then the one who is shown already, then the first with a camera.
 
-    Times are seconds of the caller's clock.
+    Times are seconds of the caller's clock. ``without``: the identity of one who is not counted.
     """
 
+    without: str = ""
     _people: dict[str, Person] = attrs.field(factory=dict)
     _loudness: dict[str, float] = attrs.field(factory=dict)
     _loudest: str | None = None
@@ -62,7 +63,8 @@ class People:
     def update(self, people: Iterable[Person], gone: Iterable[str] = ()) -> None:
         """They have come, or changed; those with the sids of ``gone`` have left."""
         for person in people:
-            self._people[person.sid] = person
+            if person.identity != self.without:
+                self._people[person.sid] = person
         for sid in gone:
             self._people.pop(sid, None)
             self._loudness.pop(sid, None)

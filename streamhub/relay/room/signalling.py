@@ -121,10 +121,10 @@ def subscribe(tracks: Iterable[str], *, wanted: bool) -> bytes:
     ).SerializeToString()
 
 
-def best_quality(track: str) -> bytes:
+def best_quality(tracks: Iterable[str]) -> bytes:
     """Of a publisher's layers, the largest."""
     return rtc.SignalRequest(
-        track_setting=rtc.UpdateTrackSettings(track_sids=[track], quality=models.VideoQuality.HIGH)
+        track_setting=rtc.UpdateTrackSettings(track_sids=sorted(tracks), quality=models.VideoQuality.HIGH)
     ).SerializeToString()
 
 

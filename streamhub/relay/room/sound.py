@@ -15,7 +15,9 @@ from av.audio.stream import AudioStream
 
 from streamhub.relay.audio import RATE, AudioFormat, aac_stream, decoder_of
 from streamhub.relay.room.mixing import BLOCK, Mixer, Stereo
+from streamhub.wire.relay_control import Track
 
+SOUND: Final = Track(kind="audio", codec="aac", rate=RATE, channels=2)
 _OPUS: Final = AudioFormat("opus", None, RATE, 2)
 BLOCK_US: Final = BLOCK * 1_000_000 / RATE
 # How long late sound is waited for: at least, at most; and what is added to the latest there was.
@@ -47,10 +49,13 @@ class Sound:
             frames = decoder.decode(packet)
         except av.error.InvalidDataError:
             return
-        sample = at * RATE // 1_000_000
         for frame in frames:
-            self._mixer.add(who, sample, _planes(frame))
-            sample += frame.samples
+            self.put(who, frame, at, now)
+            at += frame.samples * 1_000_000 // RATE
+
+    def put(self, who: str, frame: AudioFrame, at: int, now: int) -> None:
+        """As ``hear``, decoded already: planar floats, stereo, at ``RATE``."""
+        self._mixer.add(who, at * RATE // 1_000_000, _planes(frame))
         self._wait_us = min(max(self._wait_us, now - at + _SPARE_US), _MOST_US)
 
     def remove(self, who: str) -> None:

@@ -6,11 +6,12 @@ import sys
 
 import trio
 
-from tests.e2e.relays.conftest import decodes, make_ingress, workers
+from tests.e2e.relays.conftest import decodes, has_state, make_ingress, publishing, workers
 from tests.e2e.whip.conftest import stream_types
 from tests.support.rtc import peer_process
 from tests.support.seats import clients
 from tests.support.server import Server
+from tests.support.tones import tones
 from tests.support.waiting import eventually
 
 HLS = "/hls/live/yard/index.m3u8"
@@ -79,3 +80,26 @@ async def test_browser_with_vp8_then_it_is_encoded_once_for_hls(hub: Server) -> 
         await offered(hub)
         await plays(hub)
         assert len(workers(hub)) == 1
+
+
+async def test_somebody_talks_back_in_an_encoders_room_then_hls_carries_both_and_the_video_is_copied(
+    hub: Server,
+) -> None:
+    made = await make_ingress(hub)
+    body = {"room": "yard", "identity": "mod", "canPublish": True}
+    token = (await hub.request("POST", "/api/v1/apps/live/tokens", body)).data["token"]
+    async with publishing(made["rtmp_url"]):
+        await has_state(hub, made["ingressId"], "publishing")
+        url = f"{hub.base_url}{HLS}"
+        assert await tones(url, 440, 1000) == (True, False)
+        async with clients("chromium", hub, {"mod": token}) as seats:
+            mod = seats["mod"]
+            await mod.said("joined")
+            await mod.do("publish", kind="audio", hertz=1000)
+
+            async def both() -> bool:
+                return await tones(url, 440, 1000) == (True, True)
+
+            await eventually(both, within_s=90)
+            await decodes(url)
+            assert len(workers(hub)) == 1

@@ -197,10 +197,10 @@ async def test_camera_when_the_worker_is_slow_then_it_gets_the_newest_and_the_re
 
 async def test_camera_when_it_is_slow_then_its_picture_is_repeated_and_not_when_it_is_stale(tmp_path: Path) -> None:
     async with camera(tmp_path) as c:
-        await c.show_for(20, fps=0.25)
+        await c.show_for(21, fps=1 / 3.5)
         await c.want_hls()
-        await c.show_for(12, fps=0.25)
-        assert len(c.worker.pictures) == pytest.approx(12, abs=2)
+        await c.show_for(14, fps=1 / 3.5)
+        assert len(c.worker.pictures) == 1 + 4 * 4, "as it came, and one, two and three seconds later"
         await trio.sleep(20)
         assert c.room.state is State.STALE
         sent = len(c.worker.pictures)

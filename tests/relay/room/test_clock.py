@@ -32,7 +32,7 @@ def test_reports_of_two_tracks_then_what_was_taken_together_is_together() -> Non
     ntp_now = 77_000_000
     video.report(900_000 + 90_000, ntp_now, now=11_000_000)
     audio.report(480_000 + 48_000, ntp_now, now=11_010_000)
-    assert video.at(900_000, now=11_000_000) == audio.at(480_000, now=11_000_000) == 10_000_000
+    assert video.at(900_000, now=11_000_000) == audio.at(480_000, now=11_000_000) == 10_250_000
 
 
 def test_reports_that_differ_by_nothing_to_hear_then_nothing_jumps() -> None:

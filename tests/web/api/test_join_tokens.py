@@ -16,6 +16,7 @@ from streamhub.services.join_tokens import JoinRules
 from streamhub.web.app import Deps, create_app
 from tests.conftest import Clock
 from tests.fakes.api import Api
+from tests.fakes.hub import Ears
 
 TOKENS = "/apps/live/tokens"
 SEED = {"room": "demo", "identity": "phone-42", "canPublish": True, "canSubscribe": True, "ttl": "1h"}
@@ -220,3 +221,14 @@ async def test_play_token_when_there_is_no_livekit_then_503_but_join_tokens_are_
     reply = await api("GET", "/apps/live/play-token/demo")
     assert (reply.status, reply.json["hint"]) == (503, "Install livekit-server.")
     assert (await api("POST", TOKENS, json={})).status == 201
+
+
+async def test_tokens_that_may_watch_then_the_room_expects_somebody(services: Services, deps: Deps, api: Api) -> None:
+    ears = Ears()
+    expecting = attrs.evolve(services, join_tokens=attrs.evolve(services.join_tokens, expecting=ears.expecting))
+    asked = Api(create_app(attrs.evolve(deps, services=expecting)), api.token)
+    await asked("POST", TOKENS, json={"room": "mute", "canSubscribe": False})
+    assert ears.expected == []
+    await asked("POST", TOKENS, json={"room": "demo", "canPublish": False})
+    assert (await asked("GET", "/apps/live/play-token/door", token=None)).status == 200
+    assert [key.room for key in ears.expected] == ["live-demo", "live-door"]
