@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
 
-from tests.e2e.matrix.eyes import OUTSIDE, PAGES, Eye, pages, see
+from tests.e2e.matrix.eyes import OUTSIDE, PAGES, Eye, hls, pages, see
 from tests.e2e.matrix.sources import B_FRAMES, H264, H265, NO_B_FRAMES, Row, Source
 from tests.e2e.matrix.table import note
 from tests.e2e.rooms.conftest import livekit_ready
@@ -47,11 +48,7 @@ MORE_ROWS = [
 OUTPUTS = (*OUTSIDE, *PAGES)
 SILENT = {"mjpeg", "frame.jpg", "viewer WS"}
 # Cells that are not built yet: kind of source → outputs. Each is checked to show nothing, so that none stays here.
-NOT_YET: dict[str, set[str]] = {
-    "webrtc": {"HLS", "mjpeg", "frame.jpg", "viewer WS"},
-    "whip": {"HLS", "mjpeg", "frame.jpg", "viewer WS"},
-    "camera": {"WebRTC", "HLS"},
-}
+NOT_YET: dict[str, set[str]] = {}
 
 
 @pytest.fixture
@@ -94,7 +91,7 @@ async def plays_everywhere(hub: Server, folder: Path, row: Row, config: pytest.C
     async with trio.open_nursery() as nursery, aclosing(source), aclosing(other):
         await other.start(OTHER_LIFE)
         await nursery.start(pages, hub, ROOM, [OTHER], eyes)
-        for name, watch in OUTSIDE.items():
+        for name, watch in (OUTSIDE | {"HLS": partial(hls, sound=row.audio)}).items():
             nursery.start_soon(watch, hub, ROOM, eyes[name])
         for life, ended in ((1, "stopped"), (2, "killed"), (3, "")):
             await source.start(life)

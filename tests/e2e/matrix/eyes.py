@@ -87,13 +87,13 @@ async def webrtc(server: Server, room: str, eye: Eye) -> None:
             await trio.sleep(0.1)
 
 
-async def hls(server: Server, room: str, eye: Eye) -> None:
-    """ffmpeg, as soon as there is a list, and anew when it gives up or stands still."""
+async def hls(server: Server, room: str, eye: Eye, *, sound: bool = True) -> None:
+    """ffmpeg, as soon as there is a list, and anew when it gives up; ``sound``: there has to be some."""
     path, starts = f"/hls/live/{room}/index.m3u8", 0
     while True:
         if (await server.request("GET", path, token=None)).status == 200:
             eye.starts = starts = starts + 1
-            await _ffmpeg(server.base_url + path, eye, sound=True)
+            await _ffmpeg(server.base_url + path, eye, sound=sound)
         await trio.sleep(0.5)
 
 
