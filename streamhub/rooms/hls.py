@@ -22,6 +22,7 @@ from streamhub.errors import StreamHubError
 from streamhub.model.clock import WallClock
 from streamhub.observe.log import get_logger
 from streamhub.rooms.hls_files import HlsFiles, SegmentFile
+from streamhub.rooms.hls_readers import HlsReaders
 from streamhub.wire.hls import LiveWindow
 from streamhub.wire.relay_control import Container, Segment
 
@@ -222,6 +223,7 @@ class RoomHls:
     clock: WallClock
     files: HlsFiles | None = None
     changed: Callable[[], None] = lambda: None
+    readers: HlsReaders = attrs.field(factory=lambda: HlsReaders(LEASE_S))
     streams: dict[Container, HlsStream] = attrs.field(init=False)
     _offers: int = 0
 
