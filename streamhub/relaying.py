@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import attrs
 import trio
 
-from streamhub.ingest.relay_states import activity_of, probe_of
+from streamhub.ingest.relay_states import activity_of, counts_of, probe_of
 from streamhub.ingest.relay_whip import RelayWhip
 from streamhub.ingest.relays import Relays
 from streamhub.ingest.rtmp_server import RtmpServer
 from streamhub.livekit.whip import WhipClient
 from streamhub.model.ingress import Activity
-from streamhub.model.relays import Probe, PullSource, SourceUnusable
+from streamhub.model.relays import Probe, PullSource, RelayCounts, SourceUnusable
 from streamhub.model.source_url import RTSP, parse_source_url
 from streamhub.net.guard_proxy import GuardedProxy
 from streamhub.rooms.hub import Hub
@@ -84,6 +84,10 @@ class Relaying:
         """See ``model.relays.RelayStates``."""
         running = self.relays.find(ingress_id)
         return None if running is None else activity_of(running)
+
+    def counts(self) -> RelayCounts:
+        """See ``model.relays.RelayStates``."""
+        return counts_of(self.relays, self.rtmp.connections)
 
     async def disconnect(self, ingress_id: str) -> None:
         """Its stream was deleted: its encoder is disconnected; a pull begins anew, for its row stays."""

@@ -132,7 +132,7 @@ def build_services(
         streams=streams,
         hls=Hls(streams, hls or NoHls()),
         access=access,
-        health=Health(store, hub, data_dir, now, stopping, server, ingress_watch),
+        health=Health(store, hub, data_dir, now, stopping, server, ingress_watch, relays),
         stats=Stats(store, rooms, data_dir, ingress, ingress_watch, server),
         reconciler=Reconciler(store, rooms, access),
         watch=watch,
