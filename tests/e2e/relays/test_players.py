@@ -13,26 +13,20 @@ from pathlib import Path
 import trio
 from playwright.sync_api import sync_playwright
 
+from tests.docs.pages import DOCS, blocks
 from tests.e2e.pages.conftest import CHROMIUM, FLAGS
 from tests.e2e.relays.conftest import has_state, make_ingress, publishing, state_of
 from tests.support.server import Server
 
-VIDEO_JS = Path(__file__).parents[2] / "node" / "node_modules" / "video.js" / "dist"
+NODE = Path(__file__).parents[2] / "node"
+ADDRESS = "http://127.0.0.1:3020/hls/live/stage/index.m3u8"
 SIZE = (640, 360)
 LIMIT_S = 90.0
 # VLC will not run as root.
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-PAGE = """<!doctype html>
-<link href="/video-js.css" rel="stylesheet">
-<video id="player" class="video-js" controls muted></video>
-<script src="/video.min.js"></script>
-<script>
-  const player = videojs("player", { autoplay: "muted", liveui: true });
-  player.src({ src: location.hash.slice(1), type: "application/x-mpegURL" });
-</script>
-"""
+CLOCK = "document.querySelector('#stage video').currentTime"
 LOOK = """() => {
-    const video = document.querySelector('#player video');
+    const video = document.querySelector('#stage video');
     const canvas = Object.assign(document.createElement('canvas'), {width: 64, height: 36});
     canvas.getContext('2d').drawImage(video, 0, 0, 64, 36);
     return [video.currentTime, video.videoWidth, video.videoHeight, canvas.toDataURL()];
@@ -40,14 +34,17 @@ LOOK = """() => {
 
 
 @contextmanager
-def page_server() -> Iterator[str]:
-    """The address of a page with video.js that plays what stands behind its ``#``."""
+def page_server(url: str) -> Iterator[str]:
+    """The address of the docs' page with video.js, playing ``url``."""
+    (snippet,) = [b.text for b in blocks(DOCS / "platforms" / "players.md") if "videojs(" in b.text]
+    assert ADDRESS in snippet
+    page = "<!doctype html>" + snippet.replace(ADDRESS, url)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             name = self.path.lstrip("/")
-            known = name in ("video.min.js", "video-js.css")
-            body = (VIDEO_JS / name).read_bytes() if known else PAGE.encode()
+            known = name.startswith("node_modules/video.js/dist/")
+            body = (NODE / name).read_bytes() if known else page.encode()
             self.send_response(200)
             kinds = {"js": "text/javascript", "css": "text/css"}
             self.send_header("Content-Type", kinds[name.rpartition(".")[2]] if known else "text/html")
@@ -71,17 +68,15 @@ def page_server() -> Iterator[str]:
 
 def watch_by_video_js(url: str) -> None:
     """Return once video.js has played several seconds of moving pictures. Fails if it does not."""
-    with page_server() as address, sync_playwright() as playwright:
+    with page_server(url) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_page()
         page.set_default_timeout(LIMIT_S * 1000)
-        page.goto(f"{address}#{url}")
-        page.wait_for_function("() => document.querySelector('#player video').currentTime > 0.5")
+        page.goto(address)
+        page.wait_for_function(f"() => {CLOCK} > 0.5")
         seen = [page.evaluate(LOOK)]
         for _ in range(4):
-            page.wait_for_function(
-                "at => document.querySelector('#player video').currentTime > at + 1", arg=seen[-1][0]
-            )
+            page.wait_for_function(f"at => {CLOCK} > at + 1", arg=seen[-1][0])
             seen.append(page.evaluate(LOOK))
         assert page.evaluate("player.error()") is None
         browser.close()
