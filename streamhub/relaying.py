@@ -14,7 +14,7 @@ from streamhub.ingest.relays import Relays
 from streamhub.ingest.rtmp_server import RtmpServer
 from streamhub.livekit.whip import WhipClient
 from streamhub.model.ingress import Activity
-from streamhub.model.relays import Probe, PullSource, RelayCounts, SourceUnusable
+from streamhub.model.relays import Probe, PullSource, RelayCounts
 from streamhub.model.source_url import RTSP, parse_source_url
 from streamhub.net.guard_proxy import GuardedProxy
 from streamhub.rooms.hub import Hub
@@ -24,7 +24,6 @@ from streamhub.wire.relay_control import Start
 RTMP_GRACE_S = 0.5
 # As long as a worker takes at most to tidy up.
 RELAYS_GRACE_S = 1.5
-PROBE_S = 8.0
 
 
 @attrs.define(eq=False)
@@ -99,10 +98,4 @@ class Relaying:
 
     async def probe(self, source: PullSource) -> Probe:
         """See ``model.relays.ProbesSource``."""
-        start = await self.prepare(source)
-        found: Probe | None = None
-        with trio.move_on_after(PROBE_S):
-            found = await probe_of(start, self.relays.open_worker)
-        if found is None:
-            raise SourceUnusable(f"the source gave nothing within {PROBE_S:g} s")
-        return found
+        return await probe_of(await self.prepare(source), self.relays.open_worker)

@@ -122,7 +122,7 @@ class ProbesSource(Protocol):
     """Looks at a source once; the supervisor of the relays in the server."""
 
     async def probe(self, source: PullSource) -> Probe:
-        """What it has, within 8 seconds. Raises SourceUnusable; Unavailable if no worker can be had."""
+        """What it has; the deadline is the caller's. Raises SourceUnusable; Unavailable if no worker can be had."""
         ...
 
 

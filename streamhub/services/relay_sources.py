@@ -34,8 +34,7 @@ from streamhub.store.ingress import IngressRow
 
 PERIOD_S = 2.0
 END_S = 5.0
-# A prober is to answer within 8 seconds.
-PROBE_S = 10.0
+PROBE_S = 8.0
 MOST_PROBES = 2
 log = get_logger("relay")
 
