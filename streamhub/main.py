@@ -163,11 +163,13 @@ async def serve(
         )
         most = settings.max_relays
         relaying = Relaying.over(services.relays, hub, services.whip.client, f"http://{hook_address}", most)
+        metrics.watch_relays(lambda: trio.from_thread.run_sync(relaying.counts))
         services.watch.figures, services.watch.end_relay = relaying.activity, relaying.disconnect
         internal = create_hook_app(services.watch, relaying.whip)
         hook = Front(wrap_app(internal, 0, "asgi"), hypercorn_config(), no_doors, peers)
-        async with open_rtmp(settings, lan=options.lan) as (rtmp, rtmp_addresses), trio.open_nursery() as root:
+        async with open_rtmp(settings, lan=options.lan) as (rtmp, rtmp_addresses, problem), trio.open_nursery() as root:
             services.relays.rtmp_port = rtmp_addresses[0].port if rtmp_addresses else None
+            services.relays.rtmp_problem = problem
             await root.start(ledger.run)
             await root.start(hub.run)
             root.start_soon(services.reconciler.run)
@@ -314,16 +316,20 @@ async def open_listeners(
 @asynccontextmanager
 async def open_rtmp(
     settings: Settings, *, lan: bool
-) -> AsyncIterator[tuple[list[trio.SocketListener], tuple[Address, ...]]]:
-    """RTMP's listeners; none if its port is taken: another program's RTMP is no reason to have no cameras."""
+) -> AsyncIterator[tuple[list[trio.SocketListener], tuple[Address, ...], ConfigError | None]]:
+    """RTMP's listeners; none, and why, if its port is taken: another program's RTMP is no reason to have no cameras."""
     binds = [reachable_bind(b) if lan else b for b in settings.rtmp_bind]
     async with AsyncExitStack() as stack:
+        problem: ConfigError | None = None
+        listeners: list[trio.SocketListener] = []
+        addresses: tuple[Address, ...] = ()
         try:
-            opened = await stack.enter_async_context(open_listeners(binds, setting="STREAMHUB_RTMP_BIND"))
+            listening = open_listeners(binds, setting="STREAMHUB_RTMP_BIND")
+            listeners, addresses = await stack.enter_async_context(listening)
         except ConfigError as exc:
             log.warning("RTMP is off", error=exc.message, hint=exc.hint)
-            opened = ([], ())
-        yield opened
+            problem = exc
+        yield listeners, addresses, problem
 
 
 def reachable_bind(bind: Bind) -> Bind:

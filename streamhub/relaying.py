@@ -9,14 +9,14 @@ import attrs
 import trio
 
 from streamhub.ingest.camera_relays import CameraRelays
-from streamhub.ingest.relay_states import activity_of, probe_of
+from streamhub.ingest.relay_states import activity_of, counts_of, probe_of
 from streamhub.ingest.relay_whip import RelayWhip
 from streamhub.ingest.relays import Relays
 from streamhub.ingest.rtmp_server import RtmpServer
 from streamhub.ingest.taps import Taps
 from streamhub.livekit.whip import WhipClient
 from streamhub.model.ingress import Activity
-from streamhub.model.relays import Probe, PullSource, SourceUnusable
+from streamhub.model.relays import Probe, PullSource, RelayCounts
 from streamhub.model.source_url import RTSP, parse_source_url
 from streamhub.net.guard_proxy import GuardedProxy
 from streamhub.rooms.hub import Hub
@@ -26,7 +26,6 @@ from streamhub.wire.relay_control import Start
 RTMP_GRACE_S = 0.5
 # As long as a worker takes at most to tidy up.
 RELAYS_GRACE_S = 1.5
-PROBE_S = 8.0
 
 
 @attrs.define(eq=False)
@@ -93,6 +92,10 @@ class Relaying:
         running = self.relays.find(ingress_id)
         return None if running is None else activity_of(running)
 
+    def counts(self) -> RelayCounts:
+        """See ``model.relays.RelayStates``."""
+        return counts_of(self.relays, self.rtmp.connections)
+
     async def disconnect(self, ingress_id: str) -> None:
         """Its stream was deleted: its encoder is disconnected; a pull begins anew, for its row stays."""
         await self.relays.end(ingress_id, "deleted", "this stream was ended by an administrator")
@@ -103,10 +106,4 @@ class Relaying:
 
     async def probe(self, source: PullSource) -> Probe:
         """See ``model.relays.ProbesSource``."""
-        start = await self.prepare(source)
-        found: Probe | None = None
-        with trio.move_on_after(PROBE_S):
-            found = await probe_of(start, self.relays.open_worker)
-        if found is None:
-            raise SourceUnusable(f"the source gave nothing within {PROBE_S:g} s")
-        return found
+        return await probe_of(await self.prepare(source), self.relays.open_worker)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import aclosing
 
 import trio
 
 from streamhub.ingest.relay_worker import OpenWorker
-from streamhub.ingest.relays import Running
+from streamhub.ingest.relays import Relays, Running
 from streamhub.model.ingress import Activity, IngressState
-from streamhub.model.relays import Plan, Probe, ProbedTrack, SourceUnusable
+from streamhub.model.relays import FailingRelay, Plan, Probe, ProbedTrack, RelayCounts, SourceUnusable
 from streamhub.wire.relay_control import (
     AttachJpeg,
     Ended,
@@ -50,6 +51,23 @@ def activity_of(running: Running) -> Activity:
         keyframe_interval_s=stats.gop_s if publishing and stats else None,
         retry_at=None if publishing else running.retry_at,
         hints=_hints(running, stats),
+    )
+
+
+def counts_of(relays: Relays, encoders: int) -> RelayCounts:
+    """All relays as health and metrics tell of them; ``encoders`` are connected by RTMP."""
+    found = [(one, activity_of(one)) for one in relays.all]
+    return RelayCounts(
+        running=relays.count(),
+        most=relays.most,
+        by_state=Counter((str(one.grant.room.app), doing.state) for one, doing in found),
+        failing=tuple(
+            FailingRelay(one.grant.ingress_id, one.grant.room, doing.error or "it gives nothing", one.hint)
+            for one, doing in found
+            if doing.state is IngressState.ERROR
+        ),
+        restarts=dict(relays.restarts),
+        encoders=encoders,
     )
 
 

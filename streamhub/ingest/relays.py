@@ -5,6 +5,7 @@ Each is a task in its room's nursery. One ingress has one relay at a time: who c
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from datetime import datetime, timedelta
@@ -87,6 +88,8 @@ class Relays:
     open_worker: OpenWorker = open_worker
     # Why the way out was refused to a worker of that ingress; libav tells only a status.
     explain: Callable[[str], str | None] = lambda _ingress_id: None
+    # How often a source was taken in anew, by app and the code with which it had ended.
+    restarts: Counter[tuple[str, str]] = attrs.field(factory=Counter)
     _running: dict[str, Running] = attrs.field(factory=dict)
     # Relays that run on demand, beside a room's source.
     _seats: dict[trio.CancelScope, trio.Event] = attrs.field(factory=dict)
@@ -96,6 +99,11 @@ class Relays:
     def find(self, ingress_id: str) -> Running | None:
         """The relay of that ingress, if there is one."""
         return self._running.get(ingress_id)
+
+    @property
+    def all(self) -> list[Running]:
+        """Every relay, in whatever state."""
+        return list(self._running.values())
 
     def count(self) -> int:
         """How many are at work; those that sleep or wait for their next try are not."""
@@ -165,7 +173,7 @@ class Relays:
         try:
             async with self.hub.lease(grant.room, publishing=True) as room, trio.open_nursery() as nursery:
                 running.scope = nursery.cancel_scope
-                pushed = _Pushed(running, room, partial(self._relay, room, grant, running.known))
+                pushed = _Pushed(running, room, partial(self._relay, room, grant, running.known), self.restarted)
                 nursery.start_soon(self._host, room, running, pushed.run)
                 try:
                     yield pushed.send
@@ -231,6 +239,10 @@ class Relays:
         if self._stopping:
             raise Unavailable("the server is stopping", code="stopping", retry_after_s=3)
 
+    def restarted(self, grant: RelayGrant, ended: Ended) -> None:
+        """Count a source that is taken in anew."""
+        self.restarts[str(grant.room.app), ended.code or "ended"] += 1
+
     def _relay(self, room: Room, grant: RelayGrant, known: Known) -> Relay:
         return Relay(grant.whip, room, self.whip, known, self.open_worker)
 
@@ -248,6 +260,7 @@ class _Pushed:
     running: Running
     room: Room
     relay: Callable[[], Relay]
+    restarted: Callable[[RelayGrant, Ended], None]
     preamble: Preamble = attrs.field(factory=Preamble)
     _worker: WorkerLike | None = None
     _sending: trio.Lock = attrs.field(factory=trio.Lock)
@@ -284,6 +297,7 @@ class _Pushed:
             if trio.current_time() - began > UNKNOWN_CAP_S:
                 waits = delays(0.1, KNOWN_CAP_S)
             await trio.sleep(next(waits))
+            self.restarted(self.running.grant, ended)
 
 
 @attrs.define(eq=False)
@@ -321,6 +335,7 @@ class _Pulled:
             running.retry_at = self.owner.clock() + timedelta(seconds=wait)
             log.info("a pull ended", error=running.error, code=ended.code, again_in_s=round(wait, 1), **self._where)
             await trio.sleep(wait)
+            self.owner.restarted(self.source.grant, ended)
 
     async def _life(self) -> tuple[bool, Ended | None]:
         """Whether media came, and how it ended; None: nobody wants it any more."""

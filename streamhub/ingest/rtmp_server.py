@@ -15,7 +15,7 @@ from streamhub.ingest.limiter import WindowLimiter
 from streamhub.ingest.rtmp_connection import RtmpConnection, Silent
 from streamhub.ingest.rtmp_publisher import RtmpPublisher
 from streamhub.model.relays import OpensPush, PushAuthority
-from streamhub.net.accepting import accept_each, only_network
+from streamhub.net.accepting import Connections, only_network
 from streamhub.net.connection import tune
 from streamhub.observe.log import get_logger
 from streamhub.wire.rtmp.errors import RtmpError
@@ -38,9 +38,8 @@ class RtmpServer:
     _publisher: RtmpPublisher = attrs.field(init=False)
     _crowds: WindowLimiter = attrs.field(factory=lambda: WindowLimiter(1))  # one line a minute about an address
     _counts: Counter[str] = attrs.field(factory=Counter)
-    _open: dict[trio.SocketStream, trio.CancelScope] = attrs.field(factory=dict)
-    _accepting: trio.CancelScope = attrs.field(factory=trio.CancelScope)
-    _left: trio.Event = attrs.field(factory=trio.Event)
+    _connections: Connections = attrs.field(factory=lambda: Connections(log))
+    _scopes: set[trio.CancelScope] = attrs.field(factory=set)
 
     def __attrs_post_init__(self) -> None:
         self._publisher = RtmpPublisher(self.authority, self.relays)
@@ -48,7 +47,7 @@ class RtmpServer:
     @property
     def connections(self) -> int:
         """Connections being served, publishing or not yet."""
-        return len(self._open)
+        return len(self._connections)
 
     async def serve(
         self,
@@ -62,44 +61,26 @@ class RtmpServer:
         async def serve_one(stream: trio.SocketStream) -> None:
             await self._connection(stream, tls)
 
-        async with trio.open_nursery() as connections:
-            try:
-                with self._accepting:
-                    async with trio.open_nursery() as nursery:
-                        for listener in listeners:
-                            nursery.start_soon(accept_each, listener, serve_one, connections, log)
-                        task_status.started()
-            finally:
-                for listener in listeners:
-                    listener.socket.close()  # also when cancelled, where an await would leave the others open
+        await self._connections.accept(listeners, serve_one, task_status=task_status)
 
     async def stop(self, grace_s: float) -> None:
         """Tell every encoder that the server stops, and return when none is left, after about ``grace_s`` at most."""
-        self._accepting.cancel()
-        for scope in self._open.values():
+        self._connections.stop_accepting()
+        for scope in self._scopes:
             scope.cancel()
-        with trio.move_on_after(grace_s):
-            await self._emptied()
-        for stream in list(self._open):
-            await trio.aclose_forcefully(stream)
-        with trio.move_on_after(grace_s):
-            await self._emptied()
-
-    async def _emptied(self) -> None:
-        while self._open:
-            self._left = trio.Event()
-            await self._left.wait()
+        await self._connections.end(grace_s)
 
     async def _connection(self, raw: trio.SocketStream, tls: ssl.SSLContext | None) -> None:
         address = _address(raw)
         self._counts[address] += 1
         scope = trio.CancelScope()
-        self._open[raw] = scope
+        self._scopes.add(scope)
         try:
-            if self._accepting.cancel_called or self._crowded(address):
-                return
-            tune(raw.socket)
-            await self._serve(raw, tls, address, scope)
+            with self._connections.serving(raw):
+                if self._connections.stopping or self._crowded(address):
+                    return
+                tune(raw.socket)
+                await self._serve(raw, tls, address, scope)
         except Exception as exc:  # the request boundary: one connection never takes the server down
             if not only_network(exc):
                 log.error("connection failed", ip=address, exc_info=exc)
@@ -107,8 +88,7 @@ class RtmpServer:
             self._counts[address] -= 1
             if not self._counts[address]:
                 del self._counts[address]
-            del self._open[raw]
-            self._left.set()
+            self._scopes.remove(scope)
             await trio.aclose_forcefully(raw)
 
     def _crowded(self, address: str) -> bool:

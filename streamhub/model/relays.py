@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol, TypeAlias
 
 import attrs
 
 from streamhub.errors import StreamHubError
-from streamhub.model.ingress import Activity, InputType, WhipGrant
+from streamhub.model.ingress import Activity, IngressState, InputType, WhipGrant
 from streamhub.model.names import RoomKey
 
 
@@ -127,12 +127,42 @@ class ProbesSource(Protocol):
     """Looks at a source once; the supervisor of the relays in the server."""
 
     async def probe(self, source: PullSource) -> Probe:
-        """What it has, within 8 seconds. Raises SourceUnusable; Unavailable if no worker can be had."""
+        """What it has; the deadline is the caller's. Raises SourceUnusable; Unavailable if no worker can be had."""
         ...
+
+
+@attrs.frozen
+class FailingRelay:
+    """A relay whose source does not come; it is tried again."""
+
+    ingress_id: str
+    room: RoomKey
+    error: str
+    hint: str | None = None
+
+
+@attrs.frozen
+class RelayCounts:
+    """All relays of the server: how many by app and state, of which ``running`` take part in the cap ``most``.
+
+    ``restarts`` since the server's start by app and the stable word for why the one before ended; ``encoders`` are
+    connected by RTMP, publishing or about to.
+    """
+
+    running: int
+    most: int
+    by_state: Mapping[tuple[str, IngressState], int] = attrs.field(factory=dict)
+    failing: tuple[FailingRelay, ...] = ()
+    restarts: Mapping[tuple[str, str], int] = attrs.field(factory=dict)
+    encoders: int = 0
 
 
 class RelayStates(Protocol):
     """What the relays are doing; the supervisor of the relays in the server."""
+
+    def counts(self) -> RelayCounts:
+        """All of them."""
+        ...
 
     def activity(self, ingress_id: str) -> Activity | None:
         """Of the ingress's relay; None if it has none and nothing is known of a former one."""

@@ -112,7 +112,10 @@ class SourceStatus:
 
 @attrs.frozen
 class RoomStatus:
-    """A room in memory: its state, since when (None: never seen), its source, viewers by output (``mjpeg``, ``ws``)."""
+    """A room in memory: its state, since when (None: never seen), its source, viewers by output.
+
+    Outputs are ``mjpeg``, ``ws``, ``hls`` (an estimate, see ``rooms.hls_readers``) and ``webrtc``.
+    """
 
     key: RoomKey
     state: State

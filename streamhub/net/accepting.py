@@ -1,11 +1,13 @@
-"""Accepting connections for as long as a listener is open, and telling what a connection may die of."""
+"""A server's connections: accepted for as long as its listeners are open, and ended with it."""
 
 from __future__ import annotations
 
 import errno
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 
+import attrs
 import structlog
 import trio
 
@@ -15,7 +17,75 @@ _AGAIN = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 _GONE = {errno.ECONNABORTED, errno.EPROTO, errno.EPERM, errno.ENETDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH}
 
 
-async def accept_each(
+@attrs.define(eq=False)
+class Connections:
+    """Those being served, until ``end``."""
+
+    log: structlog.stdlib.BoundLogger
+    _open: set[trio.SocketStream] = attrs.field(factory=set)
+    _accepting: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+    _left: trio.Event = attrs.field(factory=trio.Event)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether none is accepted any more."""
+        return self._accepting.cancel_called
+
+    async def accept(
+        self,
+        listeners: Sequence[trio.SocketListener],
+        serve: Callable[[trio.SocketStream], Awaitable[None]],
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Start ``serve`` for each, until ``stop_accepting``; returns when the last has ended. Closes the listeners."""
+        async with trio.open_nursery() as connections:
+            try:
+                with self._accepting:
+                    async with trio.open_nursery() as nursery:
+                        for listener in listeners:
+                            nursery.start_soon(_accept_each, listener, serve, connections, self.log)
+                        # The listeners queue connections already: ready means ready to answer them.
+                        task_status.started()
+            finally:
+                for listener in listeners:
+                    listener.socket.close()  # also when cancelled, where an await would leave the others open
+
+    @contextmanager
+    def serving(self, stream: trio.SocketStream) -> Iterator[None]:
+        """Count the connection for the time of the block."""
+        self._open.add(stream)
+        try:
+            yield
+        finally:
+            self._open.discard(stream)
+            self._left.set()
+
+    def stop_accepting(self) -> None:
+        """Take no new ones from now on; those that exist go on."""
+        self._accepting.cancel()
+
+    async def end(self, grace_s: float) -> None:
+        """Return when none is left; those still there after ``grace_s`` are closed, which takes as long at most."""
+        self.stop_accepting()
+        with trio.move_on_after(grace_s):
+            await self._emptied()
+        for stream in list(self._open):
+            # Closing the socket frees even a send that Hypercorn has shielded.
+            await trio.aclose_forcefully(stream)
+        with trio.move_on_after(grace_s):
+            await self._emptied()
+
+    async def _emptied(self) -> None:
+        while self._open:
+            self._left = trio.Event()
+            await self._left.wait()
+
+
+async def _accept_each(
     listener: trio.SocketListener,
     serve: Callable[[trio.SocketStream], Awaitable[None]],
     connections: trio.Nursery,

@@ -27,7 +27,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper
 
 from streamhub.errors import BadRequest
-from streamhub.net.accepting import accept_each, only_network
+from streamhub.net.accepting import Connections, only_network
 from streamhub.net.connection import DoorWire, Guarded, GuardedTLS, Taken, tune
 from streamhub.net.peers import Peers
 from streamhub.observe.log import get_logger
@@ -103,63 +103,38 @@ class Front:
     peers: Peers
     tls: ssl.SSLContext | None = None
     _context: WorkerContext = attrs.field(factory=lambda: WorkerContext(None))
-    _open: set[trio.SocketStream] = attrs.field(factory=set)
-    _accepting: trio.CancelScope = attrs.field(factory=trio.CancelScope)
-    _left: trio.Event = attrs.field(factory=trio.Event)
+    _connections: Connections = attrs.field(factory=lambda: Connections(log))
 
     @property
     def connections(self) -> int:
         """Connections this front is serving (those handed over to rooms not counted)."""
-        return len(self._open)
+        return len(self._connections)
 
     async def serve(
         self, listeners: Sequence[trio.SocketListener], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
         """Accept and serve; returns after ``stop`` once every connection has ended."""
-        async with trio.open_nursery() as connections:
-            try:
-                with self._accepting:
-                    async with trio.open_nursery() as accepting:
-                        for listener in listeners:
-                            accepting.start_soon(accept_each, listener, self._connection, connections, log)
-                        # The listeners queue connections already: ready means ready to answer them.
-                        task_status.started()
-            finally:
-                for listener in listeners:
-                    listener.socket.close()  # also when cancelled, where an await would leave the others open
+        await self._connections.accept(listeners, self._connection, task_status=task_status)
 
     def stop_accepting(self) -> None:
         """Take no new connections from now on; those that exist go on."""
-        self._accepting.cancel()
+        self._connections.stop_accepting()
 
     async def stop(self, grace_s: float) -> None:
         """Close idle connections now and the others after ``grace_s``; returns when none is left."""
         self.stop_accepting()
         await self._context.terminated.set()
-        with trio.move_on_after(grace_s):
-            await self._emptied()
-        for stream in list(self._open):
-            # Closing the socket frees even a send that Hypercorn has shielded.
-            await trio.aclose_forcefully(stream)
-        with trio.move_on_after(grace_s):
-            await self._emptied()
-
-    async def _emptied(self) -> None:
-        while self._open:
-            self._left = trio.Event()
-            await self._left.wait()
+        await self._connections.end(grace_s)
 
     async def _connection(self, stream: trio.SocketStream) -> None:
-        self._open.add(stream)
         kept = False
         try:
-            kept = await self._requests(stream)
+            with self._connections.serving(stream):
+                kept = await self._requests(stream)
         except Exception as exc:  # the request boundary: one connection never takes the server down
             if not only_network(exc):
                 log.error("connection failed", exc_info=exc)
         finally:
-            self._open.discard(stream)
-            self._left.set()
             if not kept:
                 await trio.aclose_forcefully(stream)
 

@@ -21,6 +21,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from streamhub.model.clock import WallClock, utc_now
+from streamhub.model.ingress import IngressState
+from streamhub.model.relays import RelayCounts
 from streamhub.model.streams import RoomStatus, State, StreamType
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -72,6 +74,10 @@ class Metrics:
     ) -> None:
         """Read rooms, and the totals (frames, bytes, drops by reason), at each scrape."""
         self.registry.register(_Rooms(statuses, totals, clock))
+
+    def watch_relays(self, counts: Callable[[], RelayCounts]) -> None:
+        """Read the relays at each scrape."""
+        self.registry.register(_Relays(counts))
 
     def exposition(self) -> bytes:
         """The text of ``/metrics`` (format 0.0.4). Takes milliseconds with many rooms: call it in a thread."""
@@ -143,3 +149,24 @@ class _Rooms(Collector):
         for (app, kind), count in viewers.items():
             kinds.add_metric([app, kind], count)
         yield kinds
+
+
+class _Relays(Collector):
+    def __init__(self, counts: Callable[[], RelayCounts]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterable[Metric]:
+        found = self._counts()
+        states = GaugeMetricFamily("streamhub_relays", "Sources that relays take in.", labels=["app", "state"])
+        for app in sorted({app for app, _ in found.by_state}):
+            for state in IngressState:
+                states.add_metric([app, state.value], found.by_state.get((app, state), 0))
+        restarts = CounterMetricFamily(
+            "streamhub_relay_restarts", "Sources taken in anew, by why they had ended.", labels=["app", "reason"]
+        )
+        for labels, count in found.restarts.items():
+            restarts.add_metric(labels, count)
+        yield from (states, restarts)
+        yield GaugeMetricFamily("streamhub_relays_running", "Relays at work.", value=found.running)
+        yield GaugeMetricFamily("streamhub_relays_most", "Most relays that may be at work.", value=found.most)
+        yield GaugeMetricFamily("streamhub_rtmp_connections", "Encoders connected by RTMP.", value=found.encoders)

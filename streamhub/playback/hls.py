@@ -84,6 +84,8 @@ class HlsDoor:
         stream = await self.leases.want(grant.room, container)
         with _cold(grant):
             await stream.ready()
+        if taken.method == "GET":
+            self.leases.count(grant.room, taken.peer.ip, taken.header(b"user-agent") or "", token)
         query = "?" + urlencode({"token": token}) if grant.private and token else ""
         body = stream.window.playlist(query).encode()
         etag = f'"{hashlib.blake2b(body, digest_size=8).hexdigest()}"'

@@ -22,7 +22,8 @@ from streamhub.errors import StreamHubError
 from streamhub.model.clock import WallClock
 from streamhub.observe.log import get_logger
 from streamhub.rooms.hls_files import HlsFiles, SegmentFile
-from streamhub.rooms.lease import Lease
+from streamhub.rooms.hls_readers import HlsReaders
+from streamhub.rooms.lease import LEASE_S, Lease
 from streamhub.wire.hls import LiveWindow
 from streamhub.wire.relay_control import Container, Segment
 
@@ -174,6 +175,7 @@ class RoomHls:
     clock: WallClock
     files: HlsFiles | None = None
     changed: Callable[[], None] = lambda: None
+    readers: HlsReaders = attrs.field(factory=lambda: HlsReaders(LEASE_S))
     streams: dict[Container, HlsStream] = attrs.field(init=False)
     # What LiveKit's egress service makes of the room instead of us.
     elsewhere: list[Lease] = attrs.field(factory=list, init=False)

@@ -27,6 +27,11 @@ class HlsLeases:
         await self.extend(key, stream)
         return stream
 
+    def count(self, key: RoomKey, address: str, program: str, token: str | None) -> None:
+        """Count who has asked for the list of ``want`` among the room's viewers, for ``LEASE_S``."""
+        if (room := self.hub.get(key)) is not None:
+            room.hls.readers.saw(address, program, token)
+
     async def extend(self, key: RoomKey, stream: HlsStream) -> None:
         """Want the stream for ``LEASE_S`` from now; somebody is reading it. Raises Unavailable."""
         stream.touch()

@@ -156,7 +156,7 @@ class Room:
 
     def status(self) -> RoomStatus:
         """A snapshot of its camera and viewers for API and metrics."""
-        counts = {"mjpeg": 0, "ws": 0}
+        counts = {"mjpeg": 0, "ws": 0, "hls": self.hls.readers.count()}
         for output in self.viewers.values():
             counts["mjpeg" if output == "mjpeg" else "ws"] += 1
         return RoomStatus(

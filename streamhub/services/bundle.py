@@ -146,7 +146,7 @@ def build_services(
         streams=streams,
         hls=Hls(streams, egress or hls or NoHls()),
         access=access,
-        health=Health(store, hub, data_dir, now, stopping, server, ingress_watch, egress),
+        health=Health(store, hub, data_dir, now, stopping, server, ingress_watch, egress, relays),
         stats=Stats(store, rooms, data_dir, ingress, ingress_watch, server, egress),
         reconciler=Reconciler(store, rooms, access),
         watch=watch,

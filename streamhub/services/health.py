@@ -14,8 +14,10 @@ from streamhub.errors import StoreError
 from streamhub.ingest.livekit_ingress import IngressWatch
 from streamhub.livekit.server import OLD_HINT, LiveKit, State
 from streamhub.model.clock import WallClock, utc_now
+from streamhub.model.ingress import IngressState
 from streamhub.services.live import LiveRooms
 from streamhub.services.livekit_egress import EgressHls
+from streamhub.services.relay_sources import RelaySources
 from streamhub.store import meta
 from streamhub.store import streams as stream_rows
 from streamhub.store.db import Store
@@ -25,11 +27,12 @@ LEAST_FREE_BYTES = 200 * 1024 * 1024
 EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
 _BACKWARDS = timedelta(minutes=5)
 _DEADLINE_S = 5.0
+_MOST_TOLD = 3
 
 
 @attrs.frozen
 class Check:
-    """One thing looked at; ``ok`` is None for what is not part of this version, or not set up here."""
+    """One thing looked at; ``ok`` is None for what is not set up here."""
 
     name: str
     ok: bool | None
@@ -49,6 +52,7 @@ class Health:
     livekit: LiveKit | None = None
     ingress_watch: IngressWatch | None = None
     egress: EgressHls | None = None
+    relays: RelaySources | None = None
 
     async def checks(self) -> list[Check]:
         """All checks, in a fixed order; takes five seconds at most each."""
@@ -60,7 +64,8 @@ class Health:
             self._check_livekit(),
             *self._check_ingress(),
             *self._check_egress(),
-            *(Check(name, None, "not part of this version") for name in ("rtmp", "relays")),
+            self._check_rtmp(),
+            self._check_relays(),
         ]
 
     async def _check_store(self) -> Check:
@@ -136,3 +141,28 @@ class Health:
         if problem is not None:
             return [Check("egress", False, problem.message, problem.hint)]
         return [Check("egress", True, "HLS by LiveKit's egress service; livekit-server has its Redis")]
+
+    def _check_rtmp(self) -> Check:
+        one = self.relays
+        if one is not None and one.rtmp_problem is not None:
+            return Check("rtmp", False, one.rtmp_problem.message, one.rtmp_problem.hint)
+        if one is None or one.states is None or one.rtmp_port is None:
+            return Check("rtmp", None, "switched off", "Set STREAMHUB_RTMP_BIND to take RTMP in.")
+        return Check("rtmp", True, f"listening on port {one.rtmp_port}, {one.states.counts().encoders} connected")
+
+    def _check_relays(self) -> Check:
+        """Full is ill: the next source is refused. A source that does not come is told, and its own affair."""
+        if self.relays is None or self.relays.states is None:
+            return Check("relays", None, "this process runs none")
+        now = self.relays.states.counts()
+        detail = f"{now.running} running of at most {now.most}"
+        if asleep := sum(n for (_, state), n in now.by_state.items() if state is IngressState.INACTIVE):
+            detail += f", {asleep} waiting for viewers"
+        if now.failing:
+            told = "; ".join(f"{f.room} ({f.ingress_id}): {f.error}" for f in now.failing[:_MOST_TOLD])
+            more = "" if len(now.failing) <= _MOST_TOLD else f"; and {len(now.failing) - _MOST_TOLD} more"
+            detail += f", {len(now.failing)} failing: {told}{more}"
+        if now.running >= now.most:
+            return Check("relays", False, detail, "The next source is refused: end one, or use a bigger machine.")
+        hint = next((f.hint for f in now.failing if f.hint), "")
+        return Check("relays", True, detail, hint)

@@ -9,7 +9,7 @@ from typing import Literal, cast
 import attrs
 import trio
 
-from streamhub.errors import StoreError, Unavailable
+from streamhub.errors import ConfigError, StoreError, Unavailable
 from streamhub.model.clock import WallClock, utc_now
 from streamhub.model.ingress import Activity, InputType
 from streamhub.model.names import AppName, RoomKey, RoomName
@@ -34,8 +34,7 @@ from streamhub.store.ingress import IngressRow
 
 PERIOD_S = 2.0
 END_S = 5.0
-# A prober is to answer within 8 seconds.
-PROBE_S = 10.0
+PROBE_S = 8.0
 MOST_PROBES = 2
 log = get_logger("relay")
 
@@ -50,7 +49,8 @@ class RelaySources:
     """Implements ``model.relays.PushAuthority``. ``run`` notices what other processes change in the rows.
 
     Filled in by whoever runs the relays: ``changed`` is called when ``pulls()`` may answer something else; ``states``,
-    ``ends`` and ``prober`` are asked; ``rtmp_port`` is where encoders reach us, None if RTMP is switched off.
+    ``ends`` and ``prober`` are asked; ``rtmp_port`` is where encoders reach us, None if RTMP is switched off, or has a
+    ``rtmp_problem``.
     """
 
     store: Store
@@ -59,6 +59,7 @@ class RelaySources:
     outbound: OutboundRules = attrs.field(factory=OutboundRules)
     rtmp_url: str | None = None
     rtmp_port: int | None = RTMP_PORT
+    rtmp_problem: ConfigError | None = None
     changed: Callable[[], None] = lambda: None
     states: RelayStates | None = None
     ends: EndsRelay | None = None

@@ -85,6 +85,30 @@ async def test_playlist_when_cold_then_it_is_held_until_the_first_segment(tmp_pa
         assert (head.head, at.client.data) == (newer.head, b"")
 
 
+async def test_playlist_when_several_read_it_then_they_are_counted_among_the_rooms_viewers(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        await at.warm()
+
+        def viewers() -> int:
+            status = at.media.hub.status(room_key())
+            assert status is not None
+            return status.viewers["hls"]
+
+        assert viewers() == 1
+        await at.client.get(PATH, "HEAD")
+        for headers in ({"User-Agent": "VLC"}, {"User-Agent": "tv"}, {"User-Agent": "VLC"}):
+            await at.client.get(PATH, headers=headers)
+        assert viewers() == 3
+        # Through a proxy, each by its own address.
+        await at.client.get(PATH, headers={"User-Agent": "VLC", "X-Forwarded-For": "10.1.1.1"})
+        await at.client.get(f"{PATH}?container=ts", headers={"User-Agent": "VLC", "X-Forwarded-For": "10.1.1.1"})
+        assert viewers() == 4
+        await trio.sleep(LEASE_S / 2)
+        await at.client.get(PATH, headers={"User-Agent": "tv"})
+        await trio.sleep(LEASE_S / 2 + 1)
+        assert viewers() == 1
+
+
 async def test_playlist_when_no_segment_comes_then_503_says_when_to_come_back(tmp_path: Path) -> None:
     async with site(tmp_path) as at:
         asked_at = trio.current_time()

@@ -117,7 +117,7 @@ async def test_mjpeg_when_asked_by_head_then_the_head_comes_and_the_connection_c
         await viewer.ask(PATH, "HEAD")
         assert await viewer.exactly(len(HEAD)) == HEAD
         assert await viewer.ended()
-        assert media.hub.status(room_key()).viewers == {"mjpeg": 0, "ws": 0}  # type: ignore[union-attr]
+        assert media.hub.status(room_key()).viewers == {"mjpeg": 0, "ws": 0, "hls": 0}  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(("asked", "least", "most"), [("5", 24, 26), ("0.5", 2, 4), ("240", 98, 101), ("", 98, 101)])

@@ -31,7 +31,7 @@ async def test_feed_then_its_pictures_are_the_rooms_for_those_who_take_any() -> 
         assert room.pictured_at == at(trio.current_time())
         assert ONE in await wants.got()
         assert ONE not in await plays.got(), "a page that plays by WebRTC is spared them"
-        assert room.status().viewers == {"mjpeg": 0, "ws": 2}
+        assert room.status().viewers == {"mjpeg": 0, "ws": 2, "hls": 0}
         room.remove_viewer(wants.viewer)
         assert (room.demand.wanted, room.demand.watched) == (False, True)
         room.rest_feed(feed)

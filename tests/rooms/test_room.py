@@ -265,13 +265,13 @@ async def test_status_when_there_are_viewers_then_they_are_counted_by_output() -
         watchers = [Watcher(room, "mjpeg"), Watcher(room, "ws"), Watcher(room, "ws")]
         room.attach(session())
         status = room.status()
-        assert status.viewers == {"mjpeg": 1, "ws": 2}
+        assert status.viewers == {"mjpeg": 1, "ws": 2, "hls": 0}
         assert status.key == KEY
         assert status.source is not None
         assert status.source.started_at == START
         room.remove_viewer(watchers[1].viewer)
         room.remove_viewer(watchers[1].viewer)
-        assert room.status().viewers == {"mjpeg": 1, "ws": 1}
+        assert room.status().viewers == {"mjpeg": 1, "ws": 1, "hls": 0}
 
 
 async def test_state_when_it_changes_then_only_viewers_that_are_told_are_poked() -> None:

@@ -9,9 +9,12 @@ from pathlib import Path
 import attrs
 import pytest
 
+from streamhub.errors import ConfigError
 from streamhub.livekit.server import LiveKit
 from streamhub.livekit.tokens import LiveKitKeys
+from streamhub.model.ingress import IngressState
 from streamhub.model.names import AppName, RoomKey, RoomName
+from streamhub.model.relays import FailingRelay, RelayCounts
 from streamhub.model.streams import StreamStarted, StreamType
 from streamhub.services.bundle import Services
 from streamhub.services.health import Check
@@ -39,7 +42,57 @@ async def test_checks_when_all_is_well_then_ok_and_what_is_not_built_says_so(ser
         ("rtmp", None),
         ("relays", None),
     ]
-    assert {c.detail for c in found if c.ok is None} == {"not part of this version", "there is none: no WebRTC"}
+    assert {c.detail for c in found if c.ok is None} == {
+        "switched off",
+        "this process runs none",
+        "there is none: no WebRTC",
+    }
+
+
+@attrs.define
+class Relays:
+    found: RelayCounts
+
+    def counts(self) -> RelayCounts:
+        return self.found
+
+    def activity(self, _ingress_id: str) -> None:
+        return None
+
+
+def failing(n: int, hint: str | None = None) -> FailingRelay:
+    return FailingRelay(f"IN_{n}", RoomKey(AppName("live"), RoomName(f"live-{n}")), "no route to host", hint)
+
+
+async def test_checks_when_relays_run_then_how_many_and_what_is_wrong_with_which(services: Services) -> None:
+    services.relays.states = Relays(RelayCounts(0, 64, encoders=2))
+    found = await check(services, "relays")
+    assert (found.ok, found.detail, found.hint) == (True, "0 running of at most 64", "")
+    rtmp = await check(services, "rtmp")
+    assert (rtmp.ok, rtmp.detail) == (True, "listening on port 1935, 2 connected")
+    states = {("live", IngressState.INACTIVE): 2, ("b", IngressState.INACTIVE): 1, ("b", IngressState.PUBLISHING): 3}
+    bad = tuple(failing(n, None if n == 1 else f"Look at {n}.") for n in range(1, 6))
+    services.relays.states = Relays(RelayCounts(3, 64, states, bad))
+    found = await check(services, "relays")
+    assert found.ok, "a camera that is switched off does not make the server ill"
+    assert found.detail == (
+        "3 running of at most 64, 3 waiting for viewers, 5 failing: live/live-1 (IN_1): no route to host;"
+        " live/live-2 (IN_2): no route to host; live/live-3 (IN_3): no route to host; and 2 more"
+    )
+    assert found.hint == "Look at 2."
+    services.relays.states = Relays(RelayCounts(64, 64))
+    full = await check(services, "relays")
+    assert (full.ok, full.detail) == (False, "64 running of at most 64")
+    assert "next source is refused" in full.hint
+
+
+async def test_checks_when_rtmp_is_off_or_its_port_was_taken_then_that(services: Services) -> None:
+    services.relays.states = Relays(RelayCounts(0, 64))
+    services.relays.rtmp_port = None
+    assert (await check(services, "rtmp")).ok is None
+    services.relays.rtmp_problem = ConfigError("port 1935 is in use", hint="Set STREAMHUB_RTMP_BIND.")
+    found = await check(services, "rtmp")
+    assert (found.ok, found.detail, found.hint) == (False, "port 1935 is in use", "Set STREAMHUB_RTMP_BIND.")
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from streamhub.wire.relay_control import (
     format_order,
     format_picture,
 )
+from tests.support.children import bury, end_of_input
 
 ROOT = Path(__file__).parents[2]
 _E = TypeVar("_E", bound=Event)
@@ -154,19 +155,10 @@ async def relay_worker(start: Start | None = None, *, pipe: bool = False) -> Asy
                 os.close(reading)
                 reading = None
             yield worker
-            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                await process.stdin.aclose()  # type: ignore[union-attr]
-            with trio.move_on_after(20):
-                await process.wait()
+            await end_of_input(process, 20)
             nursery.cancel_scope.cancel()
     finally:
-        if process.returncode is None:
-            process.kill()
-            with trio.CancelScope(shield=True):
-                await process.wait()
-        for stream in (process.stdin, process.stdout, process.stderr):
-            if stream is not None:
-                await stream.aclose()
+        await bury(process)
         worker.end_media()
         if reading is not None:
             os.close(reading)

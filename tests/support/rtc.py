@@ -13,6 +13,8 @@ from typing import Any
 import attrs
 import trio
 
+from tests.support.children import bury, end_of_input
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -69,20 +71,11 @@ async def peer_process(command: list[str], stderr: int | None = None) -> AsyncIt
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, cwd=ROOT
     )
     peer = RtcPeer(process)
-    assert process.stdin is not None
-    assert process.stdout is not None
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(peer.read)
             yield peer
-            await process.stdin.aclose()
-            with trio.move_on_after(10):
-                await process.wait()
+            await end_of_input(process, 10)
             nursery.cancel_scope.cancel()
     finally:
-        if process.returncode is None:
-            process.kill()
-            with trio.CancelScope(shield=True):
-                await process.wait()
-        await process.stdout.aclose()
-        await process.stdin.aclose()
+        await bury(process)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from streamhub.model.access import Right
+from streamhub.model.names import RoomKey, RoomName
 from streamhub.services.fields import Page
-from streamhub.services.ingress_values import IngressPatch, IngressQuery, NewIngress
+from streamhub.services.ingress_values import Ingress, IngressPatch, IngressQuery, NewIngress
 from streamhub.web.api.shapes.ingress import DeletedIngress, IngressAnswer, NewIngressAnswer, shown, shown_new
 from streamhub.web.api.shapes.probe import ProbeAnswer, shown_probe
 from streamhub.web.auth import APP_MANAGE, APP_PUBLISH, APP_READ
@@ -12,9 +13,14 @@ from streamhub.web.deps import Deps
 from streamhub.web.routing import Call, Route
 
 
+def _shown(deps: Deps, call: Call, one: Ingress) -> IngressAnswer:
+    app = call.loaded_app
+    return shown(app, one, call.base, deps.services.rooms.status(RoomKey(app.name, RoomName(one.room))))
+
+
 async def list_ingress(deps: Deps, call: Call) -> Page[IngressAnswer]:
     page = await deps.services.ingress.page(call.loaded_app, call.query)
-    return Page([shown(call.loaded_app, one, call.base) for one in page.items], page.total, page.paging)
+    return Page([_shown(deps, call, one) for one in page.items], page.total, page.paging)
 
 
 async def create_ingress(deps: Deps, call: Call) -> NewIngressAnswer:
@@ -31,13 +37,13 @@ async def probe_ingress(deps: Deps, call: Call) -> ProbeAnswer:
 
 async def get_ingress(deps: Deps, call: Call) -> IngressAnswer:
     one = await deps.services.ingress.get(call.loaded_app, call.path["ingress_id"])
-    return shown(call.loaded_app, one, call.base)
+    return _shown(deps, call, one)
 
 
 async def patch_ingress(deps: Deps, call: Call) -> IngressAnswer:
     patch: IngressPatch = call.body
     one = await deps.services.ingress.patch(call.loaded_app, call.path["ingress_id"], patch)
-    return shown(call.loaded_app, one, call.base)
+    return _shown(deps, call, one)
 
 
 async def rotate_ingress(deps: Deps, call: Call) -> NewIngressAnswer:

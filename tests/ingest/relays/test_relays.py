@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import attrs
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
 from streamhub.errors import Unavailable
-from streamhub.ingest.relay import POSTER_EVERY_S, POSTER_FIRST_S, POSTER_WITHIN_S
 from streamhub.ingest.relay_states import activity_of
 from streamhub.ingest.relays import FINAL, LOOK_S
 from streamhub.model.ingress import IngressState, InputType
 from streamhub.model.relays import PullSource, RelayGrant, SourceOver
 from streamhub.model.streams import State
-from streamhub.rooms.posters import Poster
 from streamhub.wire.relay_control import AttachJpeg, AttachWhip, Ended, Picture, Start, Stats
 from tests.ingest.relays.scene import KEY, scene
 from tests.support.media import jpeg
@@ -157,49 +153,6 @@ async def test_pictures_are_decoded_only_while_somebody_wants_them() -> None:
         s.worker.say(Picture(at_ms=0, jpeg=jpeg(2)))
         await wait_all_tasks_blocked()
         assert room.pictured_at is None
-
-
-async def test_poster_when_nobody_wants_pictures_then_one_key_frame_is_taken_now_and_then() -> None:
-    async with scene() as s:
-        async with s.relays.push(GRANT):
-            await trio.sleep(POSTER_FIRST_S + 0.1)
-            (one,) = [o for o in s.worker.orders if isinstance(o, AttachJpeg)]
-            assert one.key_only
-            assert s.hub.poster(KEY) is None
-            s.worker.say(Picture(at_ms=1_767_225_600_000, jpeg=jpeg(1)))
-            await wait_all_tasks_blocked()
-            assert not s.worker.attached(AttachJpeg), "one picture is enough"
-            assert s.hub.poster(KEY) == Poster(jpeg(1), datetime(2026, 1, 1, tzinfo=UTC))
-            assert s.room().pictured_at is None, "it is not taken for a live one"
-            assert not s.room().latest.jpeg
-            s.worker.refuses.add("jpeg")
-            await trio.sleep(POSTER_EVERY_S + 1)
-            known = s.relays.find("IN_1")
-            assert known is not None
-            assert not known.known.problems
-            s.worker.refuses.clear()
-            await trio.sleep(POSTER_EVERY_S)
-            assert len(s.worker.attached(AttachJpeg)) == 1
-            s.room().poll()  # somebody wants more than that
-            await wait_all_tasks_blocked()
-            (name,) = s.worker.attached(AttachJpeg)
-            (feed,) = [o for o in s.worker.orders if isinstance(o, AttachJpeg) and o.id == name]
-            assert not feed.key_only
-            s.worker.say(Picture(at_ms=0, jpeg=jpeg(2)))
-            await wait_all_tasks_blocked()
-            assert s.hub.poster(KEY) == Poster(jpeg(2), s.room().pictured_at)  # type: ignore[arg-type]
-        poster = s.hub.poster(KEY)
-        assert poster is not None
-        assert poster.jpeg == jpeg(2), "it outlives the source and the room"
-        assert s.hub.get(KEY) is None
-
-
-async def test_poster_when_no_key_frame_comes_then_the_decoder_does_not_stay() -> None:
-    async with scene() as s, s.relays.push(GRANT):
-        await trio.sleep(POSTER_FIRST_S + 0.1)
-        assert s.worker.attached(AttachJpeg)
-        await trio.sleep(POSTER_WITHIN_S)
-        assert not s.worker.attached(AttachJpeg)
 
 
 def pull(url: str = "rtsp://camera/1", **more: object) -> PullSource:

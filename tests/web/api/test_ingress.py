@@ -5,9 +5,11 @@ import re
 import pytest
 
 from streamhub.model.access import Right, Scope
+from streamhub.model.ingress import Activity, IngressState
 from streamhub.services.bundle import Services
 from streamhub.services.tokens import NewToken
 from tests.fakes.api import Api
+from tests.fakes.hub import FakeHub
 
 
 async def make(api: Api, **fields: object) -> dict[str, object]:
@@ -89,6 +91,21 @@ async def test_create_with_a_key_of_ones_own_then_only_who_manages_and_once(api:
     again = await api("POST", "/apps/other/ingress", json=body)
     assert (again.status, again.code) == (409, "stream_key_exists")
     assert b"burnt" not in again.body
+
+
+async def test_list_when_the_source_is_there_then_with_the_rooms_viewers(
+    api: Api, services: Services, fake_hub: FakeHub
+) -> None:
+    class States:
+        def activity(self, _ingress_id: str) -> Activity:
+            return Activity(IngressState.PUBLISHING)
+
+    await make(api, inputType="rtmp", room="drone")
+    fake_hub.go_live("live", "live-drone", viewers=3)
+    assert [row["viewers"] for row in (await api("GET", "/apps/live/ingress")).data] == [None]
+    services.relays.states = States()
+    (row,) = (await api("GET", "/apps/live/ingress")).data
+    assert (row["status"], row["viewers"]) == ("publishing", 3)
 
 
 async def test_list_then_rows_without_the_key(api: Api) -> None:

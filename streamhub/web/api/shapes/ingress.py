@@ -9,6 +9,7 @@ import attrs
 from streamhub.model.clock import iso_ms, sqlite_time
 from streamhub.model.ingress import InputType
 from streamhub.model.names import RoomKey, RoomName
+from streamhub.model.streams import RoomStatus
 from streamhub.model.urls import Base, RoomUrls
 from streamhub.services.apps import App
 from streamhub.services.ingress_values import Ingress, IssuedIngress
@@ -79,8 +80,8 @@ class DeletedIngress:
     deleted: bool
 
 
-def shown(app: App, one: Ingress, base: Base) -> IngressAnswer:
-    """An ingress as the API lists it."""
+def shown(app: App, one: Ingress, base: Base, room: RoomStatus | None) -> IngressAnswer:
+    """An ingress as the API lists it; ``room`` as it is now."""
     doing, pull = one.activity, one.pull
     return IngressAnswer(
         ingress_id=one.id,
@@ -102,7 +103,7 @@ def shown(app: App, one: Ingress, base: Base) -> IngressAnswer:
         codec=doing.codec,
         keyframe_interval=doing.keyframe_interval_s,
         hints=doing.hints,
-        viewers=None,
+        viewers=sum(room.viewers.values()) if room is not None and doing.state.active else None,
         started_at=None if doing.started_at is None else iso_ms(doing.started_at),
         last_error=doing.error,
         retry_at=None if doing.retry_at is None else iso_ms(doing.retry_at),
