@@ -25,16 +25,20 @@ Ask = Callable[[], dict[str, Any]]
 def compare(bench: Bench, what: str, asks: dict[str, Ask], peer: str, least: float) -> None:
     """Requests a second of each, in turn; the first is ours, and is to reach ``least`` times the peer's."""
     found: dict[str, list[float]] = {name: [] for name in asks}
+    costs: dict[str, list[float]] = {name: [] for name in asks}
     for n in range(bench.rounds):
         for name in asks if n % 2 == 0 else reversed(asks):
             got = asks[name]()
             assert got["requests"] > got["refused"] == 0, f"{what}, {name}: {got}"
             found[name].append(got["per_s"])
-            bench.say(f"  {what}: {name}: {got['per_s']:.0f}/s, p99 {got['p99_ms']:.1f} ms")
+            costs[name].append(got["us"])
+            bench.say(f"  {what}: {name}: {got['per_s']:.0f}/s, {got['us']:.0f} µs of CPU, p99 {got['p99_ms']:.1f} ms")
     if apart(found[peer]) > NOISY:
         bench.note(f"{what}: too noisy, the rounds of {peer} are {apart(found[peer]):.0%} apart")
-    mine, theirs = (statistics.median(found[name]) for name in (next(iter(asks)), peer))
-    detail = f"{mine:.0f} to {theirs:.0f} a second"
+    us = next(iter(asks))
+    mine, theirs = statistics.median(found[us]), statistics.median(found[peer])
+    cpu = f"{statistics.median(costs[us]):.0f} to {statistics.median(costs[peer]):.0f} µs of CPU"
+    detail = f"{mine:.0f} to {theirs:.0f} a second, {cpu}"
     bench.target(f"{what}, to {peer}", mine / theirs, f"≥ {least:g}", mine >= least * theirs, detail)
 
 
@@ -69,8 +73,8 @@ def snapshots(bench: Bench) -> None:
         nginx = stack.enter_context(contenders.nginx(bench.folder / "nginx", root))
         stack.enter_context(camera(us))
         asks: dict[str, Ask] = {
-            "streamhub": lambda: wrk(us.port, ["/live/live/cam0/frame.jpg"], bench.seconds),
-            "nginx": lambda: wrk(nginx.port, ["/frame.jpg"], bench.seconds),
+            "streamhub": lambda: wrk(us, ["/live/live/cam0/frame.jpg"], bench.seconds),
+            "nginx": lambda: wrk(nginx, ["/frame.jpg"], bench.seconds),
         }
         compare(bench, "frame.jpg", asks, "nginx", 0.3)
 
@@ -83,14 +87,14 @@ def rest(bench: Bench) -> None:
         us = stack.enter_context(contenders.ours(Path(tempfile.mkdtemp(dir=bench.folder))))
         bare = stack.enter_context(contenders.quart(bench.folder))
         read: dict[str, Ask] = {
-            "streamhub": lambda: wrk(us.port, ["/api/v1/apps/live"], bench.seconds, token=us.token),
-            "a bare Quart-Trio route": lambda: wrk(bare.port, ["/bare"], bench.seconds),
+            "streamhub": lambda: wrk(us, ["/api/v1/apps/live"], bench.seconds),
+            "a bare Quart-Trio route": lambda: wrk(bare, ["/bare"], bench.seconds),
         }
         compare(bench, "REST read", read, "a bare Quart-Trio route", 0.5)
         path = "/api/v1/apps/live/tokens"
         mint: dict[str, Ask] = {
-            "streamhub": lambda: wrk(us.port, [path], bench.seconds, method="POST", body=MINT, token=us.token),
-            "a bare Quart-Trio route": lambda: wrk(bare.port, ["/bare"], bench.seconds, method="POST", body=MINT),
+            "streamhub": lambda: wrk(us, [path], bench.seconds, method="POST", body=MINT),
+            "a bare Quart-Trio route": lambda: wrk(bare, ["/bare"], bench.seconds, method="POST", body=MINT),
         }
         compare(bench, "join token", mint, "a bare Quart-Trio route", 0.5)
 
@@ -107,8 +111,8 @@ def hls(bench: Bench) -> None:
         us, paths, root = stack.enter_context(hls_site(bench))
         nginx = stack.enter_context(contenders.nginx(bench.folder / "nginx-hls", root))
         asks: dict[str, Ask] = {
-            "streamhub": lambda: wrk(us.port, paths(), min(bench.seconds, 4)),
-            "nginx": lambda: wrk(nginx.port, paths(), min(bench.seconds, 4)),
+            "streamhub": lambda: wrk(us, paths(), min(bench.seconds, 4)),
+            "nginx": lambda: wrk(nginx, paths(), min(bench.seconds, 4)),
         }
         compare(bench, "HLS playlist and segment", asks, "nginx", 0.5)
 

@@ -9,7 +9,12 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from tests.bench.figures import cpu_seconds
+
+if TYPE_CHECKING:
+    from tests.bench.contenders import Contender
 
 SOURCES = Path(__file__).parent / "native"
 BUILT = Path(__file__).parents[2] / ".cache" / "bench"
@@ -62,23 +67,23 @@ def load(port: int, *options: object, within_s: float = 200) -> dict[str, Any]:
 
 
 def wrk(
-    port: int,
+    contender: Contender,
     paths: Sequence[str],
     seconds: float,
     *,
     method: str = "GET",
     body: str = "",
-    token: str = "",
-    connections: int = 16,
 ) -> dict[str, Any]:
-    """Requests as fast as they are answered, on kept-alive connections. Raises RuntimeError if wrk failed."""
-    auth = ["-H", f"Authorization: Bearer {token}"] if token else []
-    options = ["-t", "1", "-c", str(connections), "-d", f"{max(1, round(seconds))}s", "--latency", *auth]
-    script = ["-s", str(SOURCES / "requests.lua"), f"http://127.0.0.1:{port}", "--", method, body, *paths]
+    """Requests as fast as they are answered, on 16 kept-alive connections. Raises RuntimeError if wrk failed."""
+    auth = ["-H", f"Authorization: Bearer {contender.token}"] if contender.token else []
+    options = ["-t", "1", "-c", "16", "-d", f"{max(1, round(seconds))}s", "--latency", *auth]
+    script = ["-s", str(SOURCES / "requests.lua"), f"http://127.0.0.1:{contender.port}", "--", method, body, *paths]
     command = on_core(LOAD_CORE, [find("wrk") or "wrk", *options, *script])
+    before = cpu_seconds(contender.pid)
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"wrk failed: {done.stderr[-500:]}{done.stdout[-300:]}")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     found["per_s"] = found["requests"] / found["seconds"]
+    found["us"] = (cpu_seconds(contender.pid) - before) * 1e6 / max(1, found["requests"])
     return found
