@@ -16,6 +16,7 @@ from typing import Any
 from tests.bench import contenders
 from tests.bench.contenders import SIZE, Contender
 from tests.bench.native import BUILT, LOAD_CORE, on_core, wrk
+from tests.bench.relays import hls_site
 from tests.bench.runs import NOISY, Bench, apart
 
 MINT = json.dumps({"room": "cam0", "identity": "bench"})
@@ -101,8 +102,6 @@ def rest(bench: Bench) -> None:
 
 def hls(bench: Bench) -> None:
     """HLS viewers: a playlist and a segment in turn, beside nginx with the same files."""
-    from tests.bench.relays import hls_site  # a relay is needed: ffmpeg publishes
-
     if bench.missing("wrk", "Debian: wrk") or bench.missing("nginx", "Debian: nginx-light"):
         return
     if bench.missing("ffmpeg", "Debian: ffmpeg"):

@@ -22,7 +22,7 @@ import attrs
 from tests.bench.native import BUILT, LOAD_CORE, SERVER_CORE, find, on_core
 
 PROGRAM = [sys.executable, "-m", "streamhub"]
-START_S = 30.0
+START_S = 90.0
 FPS, SIZE = 15, 25_000
 
 
@@ -62,11 +62,17 @@ def free_port() -> int:
 
 
 @contextmanager
-def process(command: Sequence[str], log: Path, env: Mapping[str, str] = {}) -> Iterator[subprocess.Popen[bytes]]:
-    """A server process on the server's core, ended with the block."""
+def process(
+    command: Sequence[str], log: Path, env: Mapping[str, str] = {}, core: int | None = SERVER_CORE
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A server process, on the server's core unless told otherwise, ended with the block."""
     with log.open("ab") as out:
         running = subprocess.Popen(
-            on_core(SERVER_CORE, command), stdin=subprocess.DEVNULL, stdout=out, stderr=out, env={**clean_env(), **env}
+            command if core is None else on_core(core, command),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            env={**clean_env(), **env},
         )
     try:
         yield running
@@ -95,7 +101,9 @@ def await_port(port: int, running: subprocess.Popen[bytes], log: Path) -> None:
 
 
 @contextmanager
-def ours(folder: Path, rooms: int = 1, env: Mapping[str, str] = {}) -> Iterator[Contender]:
+def ours(
+    folder: Path, rooms: int = 1, env: Mapping[str, str] = {}, core: int | None = SERVER_CORE
+) -> Iterator[Contender]:
     """StreamHub with keys for ``rooms`` cameras; authorisation, limits and metrics as shipped, no LiveKit beside it."""
     folder.mkdir(parents=True, exist_ok=True)
     port, log = free_port(), folder / "server.log"
@@ -107,7 +115,7 @@ def ours(folder: Path, rooms: int = 1, env: Mapping[str, str] = {}) -> Iterator[
         **env,
     }
     began = time.monotonic()
-    with process([*PROGRAM, "serve"], log, settings) as running:
+    with process([*PROGRAM, "serve"], log, settings, core) as running:
         url = f"http://127.0.0.1:{port}/api/v1/health"
         while True:
             with suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:
