@@ -98,6 +98,20 @@ class Taken:
     answered: bool = False
     handed_over: bool = False
 
+    def again(self) -> Taken:
+        """The same request, come again on the same connection."""
+        return Taken(
+            self.method,
+            self.path,
+            self.query,
+            self.headers,
+            self.target,
+            self.stream,
+            b"",
+            self.peer,
+            self.http_version,
+        )
+
     def header(self, name: bytes) -> str | None:
         """The first value of a header; ``name`` in lower case."""
         return next((v.decode("latin-1") for k, v in self.headers if k == name), None)
@@ -129,6 +143,13 @@ class DoorWire:
     async def send_all(self, data: bytes | memoryview) -> None:
         """Send everything; on cancellation the connection is of no more use."""
         await self._stream.send_all(data)
+
+    def send_some(self, data: bytes) -> int:
+        """Send what the kernel takes at once; how much that is, and 0 where it may not be done or the peer is gone."""
+        try:
+            return os.write(self._socket.fileno(), data) if self._socket is not None else 0
+        except OSError:
+            return 0
 
     async def wait_readable(self) -> None:
         """Return when the peer has sent something or left. Plain connections only."""

@@ -29,6 +29,7 @@ from hypercorn.typing import AppWrapper
 from streamhub.errors import BadRequest
 from streamhub.net.accepting import Connections, only_network
 from streamhub.net.connection import DoorWire, Guarded, GuardedTLS, Taken, tune
+from streamhub.net.hypercorn import MOST_HEADER_BYTES
 from streamhub.net.peers import Peers
 from streamhub.observe.log import get_logger
 from streamhub.wire.http import format_error
@@ -41,6 +42,7 @@ WRITE_TIMEOUT_S = 30.0
 TLS_HANDSHAKE_S = 10.0
 REFUSE_S = 1.0
 LINGER_BYTES = 1024 * 1024
+_END_OF_HEAD = b"\r\n\r\n"
 _ABSOLUTE = re.compile(rb"https?://([^/?#@]+)((?:[/?][^#]*)?)", re.IGNORECASE)
 
 log = get_logger("front")
@@ -66,12 +68,7 @@ class _Server(TCPServer):
         async def check(request: h11.Request) -> None:
             # Replaces the check that would switch to HTTP/2: h2c upgrades are ignored (RFC 9110 §7.8 allows it).
             request = _in_origin_form(request)
-            path = request.target.partition(b"?")[0].decode("ascii")
-            upgrade = request.method == b"GET" and any(
-                k == b"upgrade" and v.strip().lower() == b"websocket" for k, v in request.headers
-            )
-            door = _refusal(request) or self.route(request.method.decode("ascii"), path, upgrade)
-            if door is not None:
+            if (door := _door(self.route, request)) is not None:
                 raise _Claimed(request, bytes(proto.connection.trailing_data[0]), door)
 
         create = proto._create_stream
@@ -104,6 +101,7 @@ class Front:
     tls: ssl.SSLContext | None = None
     _context: WorkerContext = attrs.field(factory=lambda: WorkerContext(None))
     _connections: Connections = attrs.field(factory=lambda: Connections(log))
+    _idle: set[trio.CancelScope] = attrs.field(factory=set)
 
     @property
     def connections(self) -> int:
@@ -124,6 +122,8 @@ class Front:
         """Close idle connections now and the others after ``grace_s``; returns when none is left."""
         self.stop_accepting()
         await self._context.terminated.set()
+        for waiting in self._idle:
+            waiting.cancel()
         await self._connections.end(grace_s)
 
     async def _connection(self, stream: trio.SocketStream) -> None:
@@ -146,19 +146,35 @@ class Front:
             tls = trio.SSLStream(stream, self.tls, server_side=True, https_compatible=True)
             with trio.fail_after(TLS_HANDSHAKE_S):
                 await tls.do_handshake()
-        rest = b""
+        rest, again = b"", _Again(self.route)
         while True:
-            wrapped: Any = GuardedTLS(tls, rest, WRITE_TIMEOUT_S) if tls else Guarded(stream, rest, WRITE_TIMEOUT_S)
-            server = _Server(self.app, self.config, self._context, {}, wrapped)
-            server.route = self.route
-            await server.run()
-            if server.claimed is None:
+            claimed = again.parse(rest) if rest else None
+            if claimed is None:
+                wrapped: Any = GuardedTLS(tls, rest, WRITE_TIMEOUT_S) if tls else Guarded(stream, rest, WRITE_TIMEOUT_S)
+                server = _Server(self.app, self.config, self._context, {}, wrapped)
+                server.route = self.route
+                await server.run()
+                claimed = server.claimed
+            if claimed is None:
                 return False
-            taken = self._take(server.claimed, tls or stream, stream)
-            await server.claimed.door(taken)
+            taken = again.repeated(claimed) or self._take(claimed, tls or stream, stream)
+            again.last = taken
+            await claimed.door(taken)
             if taken.handed_over or not taken.answered or self._context.terminated.is_set():
                 return taken.handed_over
-            rest = taken.rest
+            rest = taken.rest or await self._await_more(tls or stream)
+            if not rest:
+                return False
+
+    async def _await_more(self, stream: trio.SocketStream | trio.SSLStream[trio.SocketStream]) -> bytes:
+        """What a client says next on its kept-alive connection; b"" if it leaves, is silent too long, or we stop."""
+        with trio.CancelScope(deadline=trio.current_time() + self.config.keep_alive_timeout) as waiting:
+            self._idle.add(waiting)
+            try:
+                return bytes(await DoorWire(stream).receive_shared())
+            finally:
+                self._idle.discard(waiting)
+        return b""
 
     def _take(
         self, claim: _Claimed, stream: trio.SocketStream | trio.SSLStream[trio.SocketStream], raw: trio.SocketStream
@@ -183,6 +199,54 @@ class Front:
             ),
             http_version=request.http_version,
         )
+
+
+@attrs.define
+class _Again:
+    """Parses what follows on a connection that a door has answered on: Hypercorn's handler costs ten times as much.
+
+    Whoever polls a picture sends the same bytes each time, and so the same request. Only a whole head for a door is
+    taken; anything else (in pieces, with a body, wrong, for the web application) goes to Hypercorn as it came.
+    """
+
+    route: Route
+    last: Taken | None = None
+    _head: bytes = b""
+    _claimed: _Claimed | None = None
+
+    def parse(self, data: bytes) -> _Claimed | None:
+        """The request if a door takes it."""
+        if data == self._head:
+            return self._claimed
+        if not data.endswith(_END_OF_HEAD) or data.count(_END_OF_HEAD) != 1 or len(data) > MOST_HEADER_BYTES:
+            return None
+        parser = h11.Connection(h11.SERVER)
+        parser.receive_data(data)
+        try:
+            request = parser.next_event()
+        except h11.RemoteProtocolError:
+            return None
+        if not isinstance(request, h11.Request):
+            return None
+        request = _in_origin_form(request)
+        door = _door(self.route, request)
+        self._head, self._claimed, self.last = data, None if door is None else _Claimed(request, b"", door), None
+        return self._claimed
+
+    def repeated(self, claimed: _Claimed) -> Taken | None:
+        """The last request once more, if this is the same."""
+        return None if claimed is not self._claimed or self.last is None else self.last.again()
+
+
+def _door(route: Route, request: h11.Request) -> Door | None:
+    """Who takes the request, itself in origin form, away from the web application."""
+    if (refuse := _refusal(request)) is not None:
+        return refuse
+    path = request.target.partition(b"?")[0].decode("ascii")
+    upgrade = request.method == b"GET" and any(
+        k == b"upgrade" and v.strip().lower() == b"websocket" for k, v in request.headers
+    )
+    return route(request.method.decode("ascii"), path, upgrade)
 
 
 def _in_origin_form(request: h11.Request) -> h11.Request:

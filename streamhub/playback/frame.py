@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from email.utils import format_datetime, parsedate_to_datetime
+from weakref import WeakKeyDictionary
 
 import attrs
 import trio
@@ -21,6 +22,17 @@ RETRY_AFTER_S = 5
 FEED_WAIT_S = 5.0
 
 
+@attrs.frozen
+class _Made:
+    """An answer, and what it is ``of``: another picture, state or kind of connection needs another."""
+
+    of: tuple[object, ...]
+    etag: str
+    headers: tuple[tuple[str, str], ...]
+    head: bytes
+    whole: bytes
+
+
 @attrs.frozen(eq=False)
 class FrameDoor:
     """Answers snapshots, many on one kept-alive connection."""
@@ -28,6 +40,7 @@ class FrameDoor:
     playback: Playback
     placeholder: MakePlaceholder
     last_seen: Callable[[RoomKey], Awaitable[datetime | None]]
+    _made: WeakKeyDictionary[Room, _Made] = attrs.field(factory=WeakKeyDictionary)
 
     async def __call__(self, taken: Taken) -> None:
         """Answer one request."""
@@ -48,24 +61,33 @@ class FrameDoor:
         if room is None or taken_at is None or not _fresh(room, taken_at, max_age_s):
             await answer(taken, await self._offline(taken, grant.room, room))
             return
-        source = room.session or room.feed
+        made = self._make(taken, room, taken_at)
+        if _not_modified(taken, made.etag, taken_at):
+            await answer(taken, format_head(304, made.headers))
+        else:
+            await answer(taken, made.head if taken.method == "HEAD" else made.whole)
+
+    def _make(self, taken: Taken, room: Room, taken_at: datetime) -> _Made:
+        """The answer for the room's picture; made once, however many ask for it."""
+        source, shown = room.session or room.feed, room.shown[0]
         assert source is not None
-        etag = f'"{int(source.started_at.timestamp() * 1000):x}-{room.latest.seq:x}"'
-        headers = [
-            ("Cache-Control", "no-store, no-cache, must-revalidate"),
-            ("Access-Control-Allow-Origin", "*"),
-            ("Access-Control-Expose-Headers", "X-Stream-State, ETag, Last-Modified"),
-            ("X-Stream-State", room.shown[0].value),
-            ("ETag", etag),
-            ("Last-Modified", format_datetime(taken_at, usegmt=True)),
-            *connection(taken),
-        ]
-        if _not_modified(taken, etag, taken_at):
-            await answer(taken, format_head(304, headers))
-            return
-        jpeg = room.latest.jpeg
-        head = format_head(200, [("Content-Type", "image/jpeg"), ("Content-Length", str(len(jpeg))), *headers])
-        await answer(taken, head if taken.method == "HEAD" else head + jpeg)
+        of = (room.latest.seq, source.started_at, taken_at, shown, taken.keeps_alive)
+        made = self._made.get(room)
+        if made is None or made.of != of:
+            etag = f'"{int(source.started_at.timestamp() * 1000):x}-{room.latest.seq:x}"'
+            headers = (
+                ("Cache-Control", "no-store, no-cache, must-revalidate"),
+                ("Access-Control-Allow-Origin", "*"),
+                ("Access-Control-Expose-Headers", "X-Stream-State, ETag, Last-Modified"),
+                ("X-Stream-State", shown.value),
+                ("ETag", etag),
+                ("Last-Modified", format_datetime(taken_at, usegmt=True)),
+                *connection(taken),
+            )
+            jpeg = room.latest.jpeg
+            head = format_head(200, [("Content-Type", "image/jpeg"), ("Content-Length", str(len(jpeg))), *headers])
+            made = self._made[room] = _Made(of, etag, headers, head, head + jpeg)
+        return made
 
     async def _offline(self, taken: Taken, key: RoomKey, room: Room | None) -> bytes:
         state, since = self.playback.hub.shown(key)

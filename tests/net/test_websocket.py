@@ -189,3 +189,34 @@ def test_receive_when_given_anything_then_it_never_raises(pieces: list[bytes]) -
         server.outgoing()
     server.receive(b"")
     assert not server.open
+
+
+FRAMES = st.builds(
+    frame,
+    st.sampled_from([BINARY, BINARY, TEXT, CONT, PING, PONG, CLOSE, 3]),
+    st.binary(max_size=80) | st.sampled_from([b"x" * 126, b"y" * 300, b"z" * (MOST + 1)]),
+    fin=st.sampled_from([True, True, True, False]),
+    masked=st.sampled_from([True] * 9 + [False]),
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(FRAMES | st.binary(max_size=5), max_size=8), st.lists(st.integers(1, 400), min_size=1, max_size=4))
+def test_receive_when_given_anything_then_it_is_what_the_library_alone_would_say(
+    pieces: list[bytes], cuts: list[int]
+) -> None:
+    ours, alone = pair()[0], pair()[0]
+    alone._library_only = True
+    data, expected, got, n = b"".join(pieces), [], [], 0
+    if data:
+        expected = alone.receive(data)
+    while data:
+        size = cuts[n % len(cuts)]
+        shared = bytearray(data[:size])
+        got += ours.receive(memoryview(shared))
+        shared[:] = bytes(len(shared))  # the buffer belongs to another connection now
+        data, n = data[size:], n + 1
+    assert expected == got + ours.receive(b"")
+    alone.receive(b"")
+    assert (ours.open, ours.close_code) == (alone.open, alone.close_code)
+    assert ours.outgoing() == alone.outgoing()
