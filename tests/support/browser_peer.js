@@ -60,17 +60,17 @@ function tone(frequency) {
     return out.stream.getAudioTracks()[0]
 }
 
-async function publish(seat, kind, hertz) {
+async function publish(seat, kind, { hertz, videoCodec }) {
     const { localParticipant } = seats.get(seat)
-    if (kind === 'video') await localParticipant.publishTrack(picture(), { source: Track.Source.Camera, simulcast: false })
+    if (kind === 'video') await localParticipant.publishTrack(picture(), { source: Track.Source.Camera, simulcast: false, videoCodec })
     else await localParticipant.publishTrack(tone(hertz), { source: Track.Source.Microphone })
     say(seat, 'published', { kind })
 }
 
-window.act = ({ seat, do: what, url, token, kind, text, hertz = 440 }) => {
+window.act = ({ seat, do: what, url, token, kind, text, hertz = 440, codec: videoCodec }) => {
     const done = {
         join: () => join(seat, url, token),
-        publish: () => publish(seat, kind, hertz),
+        publish: () => publish(seat, kind, { hertz, videoCodec }),
         say: () => seats.get(seat).localParticipant.publishData(new TextEncoder().encode(text), { reliable: true }),
     }[what]()
     done.catch(error => say(seat, 'refused', { what, kind, why: String(error) }))
