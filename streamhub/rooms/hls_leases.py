@@ -105,5 +105,5 @@ def refusal(hub: Hub, key: RoomKey) -> StreamHubError:
     return NotFound(
         f"what is live in room '{key.room}' is not to be had by HLS",
         code="hls_not_available",
-        hint="Watch it on /play/<app>/<room>; HLS is there for cameras, RTMP, RTSP and URL sources.",
+        hint="Watch it on /play/<app>/<room>, or try again in a moment.",
     )
