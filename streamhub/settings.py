@@ -106,6 +106,11 @@ def _url(*schemes: str, path: bool = False) -> Callable[[str], str]:
     return check
 
 
+def _urls(*schemes: str) -> Callable[[str], str]:
+    check = _url(*schemes)
+    return lambda text: ",".join(check(word.strip()) for word in text.split(","))
+
+
 def _folder(text: str) -> str:
     if ".." in text.split("/") or not text.isprintable() or "{" in text:
         raise ValueError("expected a path without '..' and '{'")
@@ -231,7 +236,7 @@ class Settings:
         secret=True,
     )
     livekit_url: str | None = _setting(
-        "", _url("ws", "wss", "http", "https"), "An external LiveKit server; unset: a managed one."
+        "", _urls("ws", "wss", "http", "https"), "An external LiveKit, its nodes by comma; unset: a managed one."
     )
     livekit_api_key: str | None = _setting("", _secret(3), "API key of that server; unset: made on first run.")
     livekit_api_secret: str | None = _setting(

@@ -26,25 +26,29 @@ log = get_logger("livekit")
 
 @attrs.define(eq=False)
 class ExternalServer:
-    """Keeps ``livekit`` true to what the server at ``url`` is."""
+    """Keeps ``livekit`` true to what the server at ``url`` is: of several (by comma), one that answers.
+
+    It stays with that one as long as it answers. All must be nodes of one LiveKit: with the same keys and Redis.
+    """
 
     livekit: LiveKit
     url: str
+    _urls: tuple[str, ...] = attrs.field(init=False)
     _client: LiveKitClient = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        scheme, _, rest = self.url.partition("://")
-        self.url = f"{scheme.replace('ws', 'http')}://{rest}"
+        self._urls = tuple(_http(url) for url in self.url.split(","))
+        self.url = self._urls[0]
         self._client = LiveKitClient(lambda: self.url, self.livekit.keys, self.livekit.session)
 
     async def run(self) -> None:
         """Look after it until cancelled."""
         known: bool | None = None
         while True:
+            before = self.url
             try:
-                # Asks for the keys too, which a mere page of it would not.
-                await self._client.rooms([PROBE_ROOM])
-                if known is not True:
+                await self._find()
+                if known is not True or self.url != before:
                     version = await self._version()
                     self.livekit.set_ready(self.url, version)
                     log.info("livekit-server is ready", url=self.url, version=version or "unknown")
@@ -62,6 +66,24 @@ class ExternalServer:
 
     async def stop(self) -> None:
         """It is not ours to stop."""
+
+    async def _find(self) -> None:
+        """Make ``url`` one that answers, the present one if it does. Raises why that does not, if no other does."""
+        present, failure = self.url, None
+        for url in (present, *(url for url in self._urls if url != present)):
+            self.url = url
+            try:
+                # Asks for the keys too, which a mere page of it would not.
+                await self._client.rooms([PROBE_ROOM])
+            except StreamHubError as exc:
+                failure = failure or exc
+            else:
+                if failure is not None:
+                    log.warning("livekit-server is down; another is used", url=present, error=failure.message)
+                return
+        self.url = present
+        assert failure is not None
+        raise failure
 
     async def _version(self) -> str | None:
         """Its version, which it tells only those who join; None if it does not tell."""
@@ -102,3 +124,8 @@ class ExternalServer:
             log.debug("the room asked for the version stays for a while", error=exc.message)
         answer = rtc.SignalResponse.FromString(message if isinstance(message, bytes) else message.encode())
         return answer.join.server_info.version or answer.join.server_version or None
+
+
+def _http(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme.replace('ws', 'http')}://{rest}"

@@ -91,7 +91,7 @@ class AudioTranscoder:
     def feed(self, unit: Unit) -> Iterator[tuple[bytes, int, int]]:
         """Data, PTS and duration of what comes out, in microseconds."""
         packet: av.Packet[Any] = av.Packet(unit.data)
-        packet.time_base = Fraction(MICRO)
+        packet.time_base = MICRO
         packet.pts = packet.dts = unit.pts
         at = unit.pts * RATE // 1_000_000
         try:

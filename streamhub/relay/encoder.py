@@ -102,7 +102,7 @@ def decoder_of(codec: str, threads: int) -> VideoCodecContext:
 def packet_for(unit: Unit) -> av.Packet[Any]:
     """For a decoder."""
     packet: av.Packet[Any] = av.Packet(unit.data)
-    packet.time_base = Fraction(MICRO)
+    packet.time_base = MICRO
     packet.pts, packet.dts, packet.is_keyframe = unit.pts, unit.dts, unit.key
     return packet
 

@@ -12,17 +12,23 @@ from streamhub.relay.units import Unit
 
 @attrs.define(eq=False)
 class UnitQueue:
-    """Begins at a key frame if there are pictures; ``most_bytes`` and ``most_us`` of media at most wait in it."""
+    """Begins at a key frame if there are pictures; ``most_bytes`` and ``most_us`` of media at most wait in it.
+
+    ``patient``: one piece of sound waits for the picture or the piece that follows it, so that the reader, and whoever
+    reads behind it, is woken half as often.
+    """
 
     pictures: bool
     most_bytes: int = 16 * 1024 * 1024
     most_us: int = 4_000_000
+    patient: bool = False
     dropped: int = 0
     _units: deque[Unit] = attrs.field(factory=deque)
     _bytes: int = 0
     _begun: bool = False
     _wants_key: bool = attrs.field(init=False)
     _closed: bool = False
+    _waiting: bool = False
     _changed: threading.Condition = attrs.field(factory=threading.Condition)
 
     def __attrs_post_init__(self) -> None:
@@ -49,7 +55,8 @@ class UnitQueue:
                 self._wants_key = False
             self._units.append(unit)
             self._bytes += len(unit.data)
-            self._changed.notify()
+            if unit.kind == "video" or len(self._units) > 1 or not (self.patient and self.pictures):
+                self._changed.notify()
 
     def _clear(self) -> None:
         self.dropped += sum(one.kind == "video" for one in self._units)
@@ -68,10 +75,28 @@ class UnitQueue:
             while not self._units:
                 if self._closed:
                     return None
+                self._waiting = True
                 self._changed.wait()
+                self._waiting = False
             unit = self._units.popleft()
             self._bytes -= len(unit.data)
             return unit
+
+    def get_all(self) -> list[Unit]:
+        """Everything there is, waited for; nothing once closed and empty."""
+        first = self.get()
+        if first is None:
+            return []
+        with self._changed:
+            units = [first, *self._units]
+            self._units.clear()
+            self._bytes = 0
+            return units
+
+    @property
+    def waited_for(self) -> bool:
+        """Whether a reader waits now."""
+        return self._waiting
 
     @property
     def closed(self) -> bool:

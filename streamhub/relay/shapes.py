@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from fractions import Fraction
 from typing import Any
 
 import attrs
@@ -59,6 +58,6 @@ def packet_of(stream: Any, data: bytes, pts: int, dts: int, duration: int, *, ke
     """A packet for a muxer; times in microseconds."""
     packet: av.Packet[Any] = av.Packet(data)
     packet.stream = stream
-    packet.time_base = Fraction(MICRO)
+    packet.time_base = MICRO
     packet.pts, packet.dts, packet.duration, packet.is_keyframe = pts, dts, duration, key
     return packet

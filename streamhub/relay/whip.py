@@ -41,7 +41,7 @@ class WhipSink:
 
     def __attrs_post_init__(self) -> None:
         # Two seconds: a picture that old is of no use to a conversation.
-        self.queue = UnitQueue(pictures=self.plan.video != "none", most_us=2_000_000)
+        self.queue = UnitQueue(pictures=self.plan.video != "none", most_us=2_000_000, patient=True)
 
     def start(self) -> None:
         """Raises OSError when no process can be had."""
@@ -73,8 +73,8 @@ class WhipSink:
         with suppress(OSError):  # it has ended: its last words say why
             self._process.stdin.write(self._header())
             self._process.stdin.flush()
-            while (unit := self.queue.get()) is not None:
-                self._process.stdin.write(pack_unit(unit))
+            while units := self.queue.get_all():
+                self._process.stdin.write(b"".join(map(pack_unit, units)))
                 self._process.stdin.flush()
         with suppress(OSError):
             self._process.stdin.close()

@@ -105,3 +105,22 @@ async def test_external_server_when_our_keys_are_wrong_then_the_settings_are_nam
 )
 def test_version_when_parsed(text: str, expected: tuple[int, ...] | None) -> None:
     assert parse_version(text) == expected
+
+
+async def test_external_server_when_one_of_several_is_down_then_another_is_used_and_kept(
+    logged: Callable[[], str],
+) -> None:
+    async with fake_server(version="1.13.5") as there:
+        async with fake_server(version="1.9.1") as first, watching(f"{first.url},{there.url}") as livekit:
+            await eventually(lambda: livekit.state is State.READY)
+            assert (livekit.require(), livekit.version) == (first.url, "1.9.1")
+            first.status = 500
+            await eventually(lambda: livekit.url == there.url)
+            await eventually(lambda: livekit.version == "1.13.5")
+            first.status = 200
+            asked = len(there.calls)
+            await eventually(lambda: len(there.calls) > asked + 2)
+            assert livekit.require() == there.url
+            first.status = there.status = 500
+            await eventually(lambda: livekit.state is State.DOWN)
+    assert "another is used" in logged()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import io
+import threading
+import time
 
 import pytest
 
@@ -74,6 +76,23 @@ def test_queue_of_sound_alone_then_nothing_is_waited_for() -> None:
     assert queue.get() == unit(0, kind="audio")
     queue.close(drain=False)
     assert queue.get() is None
+
+
+def test_patient_queue_then_a_piece_of_sound_waits_for_the_next_unit_and_all_come_at_once() -> None:
+    queue = UnitQueue(pictures=True, patient=True)
+    queue.put(unit(0, key=True))
+    assert [one.at_ms for one in queue.get_all()] == [0]
+    got: list[list[int]] = []
+    reader = threading.Thread(target=lambda: got.append([one.at_ms for one in queue.get_all()]))
+    reader.start()
+    while not queue.waited_for:
+        time.sleep(0.001)
+    queue.put(unit(1, kind="audio"))
+    queue.put(unit(2))
+    reader.join(10)
+    assert got == [[1, 2]]
+    queue.close(drain=False)
+    assert queue.get_all() == []
 
 
 def test_unit_through_a_pipe_then_it_is_the_same() -> None:

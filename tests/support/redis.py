@@ -89,6 +89,7 @@ class Outside:
 
     url: str
     redis: Redis
+    process: trio.Process
 
     @property
     def env(self) -> dict[str, str]:
@@ -107,28 +108,34 @@ class Outside:
 
 @asynccontextmanager
 async def livekit_with_redis(folder: Path) -> AsyncIterator[Outside]:
-    """A livekit-server on free ports; no ingress service runs beside it."""
-    async with running_redis(folder) as redis:
-        wishes = Wishes(keys=KEYS, udp=0, tcp=0, node_ip=LOOPBACK)
-        ports = choose_ports(wishes, None)
-        config = json.loads(format_config(wishes, ports)) | {
-            "redis": {"address": f"{LOOPBACK}:{redis.port}"},
-            "ingress": {"rtmp_base_url": RTMP_BASE, "whip_base_url": WHIP_BASE},
-        }
-        path = folder / "outside.yaml"
-        path.write_text(json.dumps(config))
-        process = await trio.lowlevel.open_process(
-            [livekit_binary(), "--config", str(path)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        outside = Outside(f"http://{LOOPBACK}:{ports.signal}", redis)
-        try:
-            await eventually(lambda: _is_up(outside.url), within_s=20)
-            yield outside
-        finally:
-            await _end(process)
+    """A livekit-server on free ports; no ingress or egress service runs beside it."""
+    async with running_redis(folder) as redis, livekit_node(redis, folder) as outside:
+        yield outside
+
+
+@asynccontextmanager
+async def livekit_node(redis: Redis, folder: Path, name: str = "outside") -> AsyncIterator[Outside]:
+    """One livekit-server of those that share the Redis; it may be killed meanwhile."""
+    wishes = Wishes(keys=KEYS, udp=0, tcp=0, node_ip=LOOPBACK)
+    ports = choose_ports(wishes, None)
+    config = json.loads(format_config(wishes, ports)) | {
+        "redis": {"address": f"{LOOPBACK}:{redis.port}"},
+        "ingress": {"rtmp_base_url": RTMP_BASE, "whip_base_url": WHIP_BASE},
+    }
+    path = folder / f"{name}.yaml"
+    path.write_text(json.dumps(config))
+    process = await trio.lowlevel.open_process(
+        [livekit_binary(), "--config", str(path)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    outside = Outside(f"http://{LOOPBACK}:{ports.signal}", redis, process)
+    try:
+        await eventually(lambda: _is_up(outside.url), within_s=20)
+        yield outside
+    finally:
+        await _end(process)
 
 
 async def _is_up(url: str) -> bool:

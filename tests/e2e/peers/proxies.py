@@ -16,15 +16,17 @@ import attrs
 import trio
 
 from tests.simulator.certificate import make_certificate
+from tests.support.media import Media
 from tests.support.server import Server
 from tests.support.waiting import eventually
 
-DOCS = Path(__file__).parents[3] / "docs" / "reverse-proxy.md"
+DOCS = Path(__file__).parents[3] / "docs"
 
 
-def documented(start: str) -> str:
-    """The lines of the first block in docs/reverse-proxy.md that begins with ``start``, without its braces."""
-    found = re.search(rf"{re.escape(start)} \{{\n(.*?)^ *\}}", DOCS.read_text(), re.DOTALL | re.MULTILINE)
+def documented(start: str, page: str = "reverse-proxy.md") -> str:
+    """The lines of the first block in that page of docs/ that begins with ``start``, without its braces."""
+    text = (DOCS / page).read_text()
+    found = re.search(rf"{re.escape(start)} \{{\n(.*?)^ *\}}", text, re.DOTALL | re.MULTILINE)
     assert found, start
     assert "127.0.0.1:3020" in found[1], found[1]
     return found[1]
@@ -40,7 +42,8 @@ error_log {folder}/error.log;
 {user}
 events {{ }}
 http {{
-    access_log off;
+    {http}
+    access_log {access_log};
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi;
@@ -131,15 +134,27 @@ async def running(command: list[str], folder: Path, port: int, env: dict[str, st
 
 @asynccontextmanager
 async def open_nginx(
-    server: Server, folder: Path, *, lines: str = "", tls: bool = False, unix: Path | None = None
+    server: Server | Media,
+    folder: Path,
+    *,
+    lines: str = "",
+    tls: bool = False,
+    unix: Path | None = None,
+    http: str = "",
+    access_log: str = "off",
 ) -> AsyncIterator[Proxy]:
-    """With the documented lines, unless others are given; ``unix``: it reaches the server by that socket."""
+    """With the documented lines, unless others are given; ``unix``: it reaches the server by that socket.
+
+    ``http``: lines outside of its server.
+    """
     folder.mkdir()
     port, certificate = free_port(), make_certificate(folder)
     upstream = f"unix:{unix}:" if unix else f"127.0.0.1:{server.port}"
     text = NGINX.format(
         folder=folder,
         port=port,
+        http=http,
+        access_log=access_log,
         user="user root;" if os.geteuid() == 0 else "",
         lines=(lines or documented("location /")).replace("127.0.0.1:3020", upstream),
         tls=" ssl;\n        ssl_certificate {};\n        ssl_certificate_key {}".format(*certificate) if tls else "",

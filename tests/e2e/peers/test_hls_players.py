@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import trio
 
 from streamhub.rooms.hls_files import HlsFiles
+from tests.e2e.peers.proxies import DOCS, documented, open_nginx
 from tests.support.hls_feed import FPS, SIZE, feed_room
 from tests.support.media import Authority, Media, room_key, serve_media
 from tests.support.peer import connect
@@ -73,3 +75,40 @@ async def test_player_when_the_app_is_private_then_the_token_of_the_list_opens_t
             "ffprobe", "-v", "error", "-show_entries", "stream=codec_name", "-of", "csv", f"{url}?token=good"
         )
         assert "h264" in about
+
+
+async def test_nginx_with_the_documented_cache_then_a_crowd_costs_the_server_one_viewer(tmp_path: Path) -> None:
+    """Each line of nginx's log: what the cache did, and for what."""
+    crowd, seconds = 20, 4
+    folder = tmp_path / "nginx"
+    (cache,) = re.findall(r"`(proxy_cache_path [^`]*;)`", (DOCS / "hls.md").read_text())
+    cache = cache.replace("/var/cache/nginx/hls", str(folder / "cache"))
+    outside = f"{cache}\nlog_format cached '$upstream_cache_status $uri';"
+    lines = f"proxy_pass http://127.0.0.1:3020;\nlocation /hls/ {{\n{documented('location /hls/', 'hls.md')}}}"
+    async with fed(tmp_path) as media:
+        log = folder / "access.log"
+        async with open_nginx(media, folder, lines=lines, http=outside, access_log=f"{log} cached") as proxy:
+
+            async def watch() -> None:
+                seen: set[str] = set()
+                async with connect(proxy.port) as client:
+                    for _ in range(seconds * 2):
+                        answer = await client.get(PATH)
+                        assert answer.status == 200
+                        for name in set(re.findall(r"^[^#].*m4s$", answer.body.decode(), re.MULTILINE)) - seen:
+                            seen.add(name)
+                            assert (await client.get(f"/hls/live/cam1/{name}")).status == 200
+                        await trio.sleep(0.5)
+                assert len(seen) >= 2
+
+            with trio.fail_after(LIMIT_S):
+                async with trio.open_nursery() as nursery:
+                    for _ in range(crowd):
+                        nursery.start_soon(watch)
+    asked = [line.split() for line in log.read_text().splitlines()]
+    segments = [(status, uri) for status, uri in asked if uri.endswith(".m4s")]
+    reached = [uri for status, uri in segments if status != "HIT"]
+    assert len(segments) >= 2 * crowd
+    assert len(reached) == len(set(reached)), "each segment is fetched once"
+    lists = [status for status, uri in asked if uri.endswith(".m3u8")]
+    assert sum(status != "HIT" for status in lists) <= len(lists) / 4, "a list, about once a second"
