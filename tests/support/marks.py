@@ -6,13 +6,13 @@ is always white, cell 15 always black. ``marks.js`` draws and reads the same. Th
 
 from __future__ import annotations
 
-import cmath
 import io
-import math
 from collections.abc import Sequence
 from functools import cache
 
 from PIL import Image
+
+from tests.support.tones import strength
 
 SIZE, FPS, TONE_HZ = (320, 240), 16, 440
 SIDE = 4
@@ -82,12 +82,7 @@ def graph(life: int, size: tuple[int, int] = SIZE, fps: int = FPS) -> str:
     return f"color=black:size={size[0]}x{size[1]}:rate={fps},{','.join(boxes)}"
 
 
-def is_tone(samples: Sequence[int], rate: int, hz: int = TONE_HZ, share: float = 0.5) -> bool:
-    """Whether so much of the sound's energy is at that frequency, and there is any."""
-    count = len(samples)
-    energy = sum(value * value for value in samples)
-    if energy < count * 300**2:
-        return False
-    turn = -2j * math.pi * hz / rate
-    found = abs(sum(value * cmath.exp(turn * n) for n, value in enumerate(samples)))
-    return 2 * found * found / (count * energy) > share
+def is_tone(samples: Sequence[int], rate: int, share: float = 0.5) -> bool:
+    """Whether so much of the sound's power is at that frequency, and there is any sound."""
+    power = sum((value / 32768) ** 2 for value in samples) / max(len(samples), 1)
+    return power > 1e-4 and strength(samples, TONE_HZ, rate) ** 2 / 2 > share * power

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 from array import array
+from collections.abc import Sequence
 
 import trio
 
@@ -19,12 +20,12 @@ async def tones(url: str, *hertz: int, seconds: float = 1.0) -> tuple[bool, ...]
     with trio.fail_after(60):
         done = await trio.run_process(command, capture_stdout=True, check=False, stderr=subprocess.DEVNULL)
     samples = array("h", done.stdout[: len(done.stdout) // 2 * 2])
-    return tuple(_strength(samples, one) > LOUD for one in hertz)
+    return tuple(strength(samples, one) > LOUD for one in hertz)
 
 
-def _strength(samples: array[int], hertz: int) -> float:
+def strength(samples: Sequence[int], hertz: int, rate: int = RATE) -> float:
     """Amplitude of one frequency, 1 at most (Goertzel)."""
-    turn = 2 * math.cos(2 * math.pi * hertz / RATE)
+    turn = 2 * math.cos(2 * math.pi * hertz / rate)
     before = last = 0.0
     for sample in samples:
         before, last = last, sample / 32768 + turn * last - before

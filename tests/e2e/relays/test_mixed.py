@@ -21,6 +21,7 @@ from tests.support.waiting import eventually
 # A shorter look: MIXED_S=120 scripts/test --long tests/e2e/relays/test_mixed.py
 LONG_S = float(os.environ.get("MIXED_S", "600"))
 LOOK_EVERY_S = 10.0
+STUCK_S = 60.0  # a busy machine takes its time, and what is measured is told
 SETTLED_S = 30.0  # what is made once (threads, connections, caches) is there by then
 LIFE, HOST_HZ, GAME_HZ = 1, 440, 1000
 # OBS's defaults: B-frames, two seconds from key frame to key frame, AAC at 48 kHz; veryfast costs more than two cores
@@ -69,7 +70,8 @@ async def test_encoder_moderator_and_viewers_when_they_stay_for_long_then_nothin
                 numbers = eye.seen[LIFE]
                 missed = sum((b - a) % 256 - 1 for a, b in pairwise(numbers)) if name.startswith("HLS") else 0
                 figures.append(f"{name} {len(numbers)} pictures, {missed} missed, longest wait {eye.longest_s:.1f} s")
-                assert eye.longest_s < 15, figures
+                assert eye.longest_s < STUCK_S, figures
+                assert missed == 0, figures
                 assert eye.starts == 1, "the player never had to begin anew"
             assert min(opened[-5:]) <= max(opened[:5]), opened
             assert last.rss_mb["server"] < first.rss_mb["server"] + 15
