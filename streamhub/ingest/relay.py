@@ -53,6 +53,7 @@ SINK_CAP_S = 10.0
 # older than this. A decoder that stays, to see each key frame, would cost for ever; this one runs for milliseconds.
 POSTER_FIRST_S = 2.0
 POSTER_EVERY_S = 60.0
+POSTER_FAILED_S = 600.0
 POSTER_WITHIN_S = 20.0
 MOST_WAITING = 256
 MOST_RSS = 600 * 1024 * 1024
@@ -270,14 +271,17 @@ class Relay:
         while True:
             with trio.move_on_at(poster_at):
                 await demand.wait(lambda d: d.wanted)
-            self._jpeg = "feed" if demand.wanted else "poster"
+            pause = POSTER_EVERY_S
             if demand.wanted:
+                self._jpeg = "feed"
                 await self._feed_pictures()
                 self.room.rest_feed(feed)
             else:
-                await self._take_poster()
+                self._jpeg = "poster"
+                if not await self._take_poster():
+                    pause = POSTER_FAILED_S
             self._jpeg = None
-            poster_at = trio.current_time() + POSTER_EVERY_S
+            poster_at = trio.current_time() + pause
 
     async def _feed_pictures(self) -> None:
         """As long as they are wanted, or until they fail, with a pause after that."""
@@ -294,9 +298,10 @@ class Relay:
                 await trio.sleep(SINK_CAP_S)
             nursery.cancel_scope.cancel()
 
-    async def _take_poster(self) -> None:
-        """One picture, of a key frame, unless pictures are wanted meanwhile, or none can be had."""
+    async def _take_poster(self) -> bool:
+        """One picture, of a key frame, unless pictures are wanted meanwhile; False: the worker cannot give any."""
         self._posted = trio.Event()
+        ended: SinkEnded | None = None
         with trio.move_on_after(POSTER_WITHIN_S):
             async with trio.open_nursery() as nursery:
 
@@ -306,8 +311,10 @@ class Relay:
 
                 nursery.start_soon(enough, self._posted.wait)
                 nursery.start_soon(enough, partial(self.room.demand.wait, lambda d: d.wanted))
-                await self._attached(AttachJpeg(id=f"poster-{secrets.token_hex(4)}", fps=0.1, key_only=True))
+                order = AttachJpeg(id=f"poster-{secrets.token_hex(4)}", fps=0.1, key_only=True)
+                ended = await self._attached(order)
                 nursery.cancel_scope.cancel()
+        return ended is None or ended.error is None
 
     @property
     def _where(self) -> dict[str, str]:
