@@ -54,6 +54,7 @@ SINK_CAP_S = 10.0
 # older than this. A decoder that stays, to see each key frame, would cost for ever; this one runs for milliseconds.
 POSTER_FIRST_S = 2.0
 POSTER_EVERY_S = 60.0
+POSTER_FAILED_S = 600.0
 POSTER_WITHIN_S = 20.0
 # Who falls silent may speak again: HLS has a discontinuity whenever this begins or ends.
 TALK_LINGER_S = 60.0
@@ -292,23 +293,26 @@ class Relay:
         while True:
             with trio.move_on_at(poster_at):
                 await demand.wait(lambda d: d.wanted)
+            pause = POSTER_EVERY_S
             if demand.wanted:
                 self._jpeg = "feed"
                 await demand.during(lambda d: d.wanted, self._feed_pictures)
                 self.room.rest_feed(feed)
             else:
                 self._jpeg = "poster"
-                await demand.during(lambda d: not d.wanted, self._take_poster)
+                if await demand.during(lambda d: not d.wanted, self._take_poster) is False:
+                    pause = POSTER_FAILED_S
             self._jpeg = None
-            poster_at = trio.current_time() + POSTER_EVERY_S
+            poster_at = trio.current_time() + pause
 
     async def _feed_pictures(self) -> None:
         await self._attached(AttachJpeg(id=f"jpeg-{secrets.token_hex(4)}"))
         await trio.sleep(SINK_CAP_S)  # it failed
 
-    async def _take_poster(self) -> None:
-        """One picture, of a key frame, unless none can be had."""
+    async def _take_poster(self) -> bool:
+        """One picture, of a key frame; False: the worker cannot give any."""
         self._posted = trio.Event()
+        failed = False
         async with trio.open_nursery() as nursery:
 
             async def posted() -> None:
@@ -317,8 +321,10 @@ class Relay:
                 nursery.cancel_scope.cancel()
 
             nursery.start_soon(posted)
-            await self._attached(AttachJpeg(id=f"poster-{secrets.token_hex(4)}", fps=0.1, key_only=True))
+            ended = await self._attached(AttachJpeg(id=f"poster-{secrets.token_hex(4)}", fps=0.1, key_only=True))
+            failed = ended.error is not None
             nursery.cancel_scope.cancel()
+        return not failed
 
     async def _hear_others(self) -> None:
         """What others say in LiveKit's room is in this source's HLS too, while there is somebody and HLS is wanted."""

@@ -88,6 +88,7 @@ class HlsLeases:
             room.demand.come("hls")  # a source on demand has to run
         except BaseException:
             stream.leased = False
+            stream.let_go(at_once=True)  # nobody would see to its end
             if room is not None:
                 self.hub.release(room)
             raise

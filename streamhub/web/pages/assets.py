@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from pathlib import Path
 
 import attrs
+import trio
 
 from streamhub.observe.log import get_logger
 
@@ -20,6 +22,8 @@ CONTENT_TYPES = {
     ".ico": "image/x-icon",
     ".txt": "text/plain; charset=utf-8",
 }
+_TEXT = {".js", ".css", ".svg", ".txt"}
+_LEAST_PACKED_BYTES = 1000
 SDK = "sdk"
 """The folder of what scripts/sdk builds."""
 BUILD_COMMAND = "scripts/sdk"
@@ -28,13 +32,21 @@ FIVE_MINUTES = "public, max-age=300"
 ASK_EACH_TIME = "public, no-cache"
 
 
-@attrs.frozen
+@attrs.define
 class Asset:
-    """One static file. ``etag`` is quoted, as the header has it."""
+    """One static file. ``etag`` is quoted, as the header has it; ``packs``: it is worth compressing."""
 
     body: bytes
     content_type: str
     etag: str
+    packs: bool = False
+    _packed: bytes | None = attrs.field(default=None, repr=False, eq=False)
+
+    async def packed(self) -> tuple[bytes, str]:
+        """The body gzipped, once, and its tag: another representation has another one (RFC 9110 §8.8.3)."""
+        if self._packed is None:
+            self._packed = await trio.to_thread.run_sync(lambda: gzip.compress(self.body, mtime=0))
+        return self._packed, f'{self.etag[:-1]}-gzip"'
 
 
 @attrs.frozen
@@ -74,7 +86,8 @@ def load_assets(folder: Path = STATIC_DIR) -> Assets:
             digest = hashlib.sha256(body).hexdigest()
             name = path.relative_to(folder).as_posix()
             everything.update(f"{name} {digest}\n".encode())
-            files[name] = Asset(body, CONTENT_TYPES[path.suffix], f'"{digest[:20]}"')
+            packs = path.suffix in _TEXT and len(body) >= _LEAST_PACKED_BYTES
+            files[name] = Asset(body, CONTENT_TYPES[path.suffix], f'"{digest[:20]}"', packs)
     if not any(name.startswith(f"{SDK}/") for name in files):
         log.warning(
             "pages do without WebRTC", missing=str(folder / SDK), hint=f"{BUILD_COMMAND} builds it, then start again"

@@ -72,7 +72,7 @@ def blueprint(pages: PagesDeps) -> Blueprint:
         found = assets.find(path)
         if found is None:
             raise NotFound
-        return _asset(*found)
+        return await _asset(*found)
 
     @bp.get("/sdk/streamhub-adaptor.global.js")
     async def adaptor() -> Response:
@@ -82,12 +82,12 @@ def blueprint(pages: PagesDeps) -> Blueprint:
             raise NotBuilt(
                 "the browser SDK is not built in this checkout", hint=f"Run {BUILD_COMMAND}, then start again."
             )
-        return _asset(asset, FIVE_MINUTES)
+        return await _asset(asset, FIVE_MINUTES)
 
     @bp.get("/favicon.ico")
     @bp.get("/favicon.svg")
     async def favicon() -> Response:
-        return _asset(assets.files["favicon.svg"], ASK_EACH_TIME)
+        return await _asset(assets.files["favicon.svg"], ASK_EACH_TIME)
 
     @bp.get("/robots.txt")
     async def robots() -> Response:
@@ -155,16 +155,24 @@ async def _page(
     return Response(html, status=status, headers=headers, content_type="text/html; charset=utf-8")
 
 
-def _asset(asset: Asset, cache: str) -> Response:
+async def _asset(asset: Asset, cache: str) -> Response:
+    body, tag = asset.body, asset.etag
     headers = {
-        "ETag": asset.etag,
         "Cache-Control": cache,
         "X-Content-Type-Options": "nosniff",
         # Scripts of a sandboxed iframe are asked for with the origin "null".
         "Access-Control-Allow-Origin": "*",
         "Cross-Origin-Resource-Policy": "cross-origin",
     }
+    packed = asset.packs and request.accept_encodings.quality("gzip") > 0
+    if asset.packs:
+        headers["Vary"] = "Accept-Encoding"
+    if packed:
+        body, tag = await asset.packed()
+    headers["ETag"] = tag
     # Weak comparison: a proxy that compresses turns the tag into a weak one.
-    if request.if_none_match.contains_weak(asset.etag.strip('"')):
+    if request.if_none_match.contains_weak(tag.strip('"')):
         return Response(b"", status=304, headers=headers)
-    return Response(asset.body, headers=headers, content_type=asset.content_type)
+    if packed:
+        headers["Content-Encoding"] = "gzip"
+    return Response(body, headers=headers, content_type=asset.content_type)

@@ -8,6 +8,7 @@ import { createLink } from './link.js';
 import { readMjpeg } from './mjpeg.js';
 import { createFps } from './pace.js';
 import { createPainter } from './painter.js';
+import { watchPage } from './presence.js';
 import { keepDivided } from './rtc/grid.js';
 import { createSound } from './rtc/sound.js';
 import { markQuiet } from './rtc/tiles.js';
@@ -17,7 +18,6 @@ import { createStatus } from './status.js';
 import { wordsFor } from './verdict.js';
 import { STATES, refusalState } from './words.js';
 
-const HIDDEN_LIMIT_MS = 30000;
 const PICTURED = new Set(['live', 'stale']);
 
 export function startPlayer() {
@@ -230,25 +230,4 @@ export function startPlayer() {
       return (camera() && camera().state === 'live') || fellBack ? fps.read(performance.now()) : 0;
     },
   };
-}
-
-// A page nobody sees lets go after a while; one that is seen again must not wait.
-function watchPage(on) {
-  let timer = 0;
-  const wake = () => {
-    clearTimeout(timer);
-    on.wake();
-  };
-  document.addEventListener('visibilitychange', () => {
-    clearTimeout(timer);
-    // In its little window the picture is seen, whatever the tab is.
-    const floating = Boolean(document.pictureInPictureElement);
-    if (document.visibilityState === 'hidden' && !floating) timer = setTimeout(on.sleep, HIDDEN_LIMIT_MS);
-    else wake();
-  });
-  window.addEventListener('pagehide', on.sleep); // An open socket would keep the page out of the Back button's cache.
-  window.addEventListener('pageshow', (event) => {
-    if (event.persisted) wake();
-  });
-  window.addEventListener('online', on.networkBack);
 }

@@ -107,6 +107,8 @@ async def test_players_when_a_room_comes_by_rtmp_then_vlc_and_video_js_show_it_m
         frames = await frames_of_vlc(url, 8)
         assert len(frames) > 50
         assert len(set(frames)) > 0.9 * len(frames), "the picture moves"
+        poster = await hub.request("GET", "/live/live/yard/poster.jpg", token=None)
+        assert (poster.status, poster.headers["x-stream-state"]) == (200, "live"), "though nobody has taken pictures"
         await trio.to_thread.run_sync(watch_by_video_js, url)
         (stream,) = (await hub.request("GET", "/api/v1/apps/live/streams")).data
         assert stream["viewers"]["hls"] == 2

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from streamhub.ingest.relay import POSTER_EVERY_S, POSTER_FIRST_S, POSTER_WITHIN_S
+from streamhub.ingest.relay import POSTER_EVERY_S, POSTER_FAILED_S, POSTER_FIRST_S, POSTER_WITHIN_S
 from streamhub.ingest.relay_states import counts_of
 from streamhub.model.ingress import IngressState
 from streamhub.rooms.posters import Poster
@@ -37,6 +37,8 @@ async def test_poster_when_nobody_wants_pictures_then_one_key_frame_is_taken_now
             assert not known.known.problems
             s.worker.refuses.clear()
             await trio.sleep(POSTER_EVERY_S)
+            assert not s.worker.attached(AttachJpeg), "one that was refused is not asked for each minute"
+            await trio.sleep(POSTER_FAILED_S - POSTER_EVERY_S)
             assert len(s.worker.attached(AttachJpeg)) == 1
             s.room().poll()  # somebody wants more than that
             await wait_all_tasks_blocked()

@@ -1,5 +1,6 @@
 """The pages' HTML and headers, through Quart's test client."""
 
+import gzip
 import re
 from types import SimpleNamespace
 
@@ -228,6 +229,34 @@ async def test_static_file_without_its_version_is_asked_for_each_time(client):
     assert first.headers["Cache-Control"] == "public, no-cache"
     assert (again.status_code, await again.get_data()) == (304, b"")
     assert other.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("accepted", "packed"), [("gzip, br", True), ("*", True), ("br, gzip;q=0", False), ("", False), (None, False)]
+)
+async def test_static_file_is_gzipped_for_who_takes_that_and_each_form_has_its_tag(client, accepted, packed):
+    headers = {} if accepted is None else {"Accept-Encoding": accepted}
+    response = await client.get("/static/player.js", headers=headers)
+    plain = await client.get("/static/player.js")
+    body = await response.get_data()
+    assert response.headers.get("Content-Encoding") == ("gzip" if packed else None)
+    assert (gzip.decompress(body) if packed else body) == await plain.get_data()
+    assert response.headers["Vary"] == plain.headers["Vary"] == "Accept-Encoding"
+    assert (response.headers["ETag"] != plain.headers["ETag"]) is packed
+    assert response.headers["Content-Type"] == plain.headers["Content-Type"]
+    if packed:
+        assert len(body) * 2 < len(await plain.get_data())
+    again = await client.get("/static/player.js", headers={**headers, "If-None-Match": response.headers["ETag"]})
+    assert (again.status_code, again.headers["ETag"]) == (304, response.headers["ETag"])
+    assert "Content-Encoding" not in again.headers
+
+
+async def test_static_file_that_is_small_or_packed_already_comes_as_it_is(client):
+    for path in ("/static/nomodule.js", "/static/favicon.svg"):
+        response = await client.get(path, headers={"Accept-Encoding": "gzip"})
+        assert response.status_code == 200
+        assert "Content-Encoding" not in response.headers
+        assert "Vary" not in response.headers
 
 
 @pytest.mark.parametrize(
