@@ -28,7 +28,7 @@ def documented(start: str, page: str = "reverse-proxy.md") -> str:
     text = (DOCS / page).read_text()
     found = re.search(rf"{re.escape(start)} \{{\n(.*?)^ *\}}", text, re.DOTALL | re.MULTILINE)
     assert found, start
-    assert "127.0.0.1:3020" in found[1], found[1]
+    assert "proxy_pass" in found[1] or "127.0.0.1:3020" in found[1], found[1]
     return found[1]
 
 
@@ -134,7 +134,7 @@ async def running(command: list[str], folder: Path, port: int, env: dict[str, st
 
 @asynccontextmanager
 async def open_nginx(
-    server: Server | Media,
+    server: Server | Media | None,
     folder: Path,
     *,
     lines: str = "",
@@ -145,11 +145,11 @@ async def open_nginx(
 ) -> AsyncIterator[Proxy]:
     """With the documented lines, unless others are given; ``unix``: it reaches the server by that socket.
 
-    ``http``: lines outside of its server.
+    ``http``: lines outside of its server; they may name what is asked, so that no ``server`` is needed.
     """
     folder.mkdir()
     port, certificate = free_port(), make_certificate(folder)
-    upstream = f"unix:{unix}:" if unix else f"127.0.0.1:{server.port}"
+    upstream = f"unix:{unix}:" if unix else f"127.0.0.1:{server.port if server else 0}"
     text = NGINX.format(
         folder=folder,
         port=port,
