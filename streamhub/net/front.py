@@ -14,6 +14,7 @@ import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, unquote
 
@@ -29,7 +30,6 @@ from hypercorn.typing import AppWrapper
 from streamhub.errors import BadRequest
 from streamhub.net.accepting import Connections, only_network
 from streamhub.net.connection import DoorWire, Guarded, GuardedTLS, Taken, tune
-from streamhub.net.hypercorn import MOST_HEADER_BYTES
 from streamhub.net.peers import Peers
 from streamhub.observe.log import get_logger
 from streamhub.wire.http import format_error
@@ -42,6 +42,9 @@ WRITE_TIMEOUT_S = 30.0
 TLS_HANDSHAKE_S = 10.0
 REFUSE_S = 1.0
 LINGER_BYTES = 1024 * 1024
+# Heads kept of a connection, and the longest of them.
+MOST_REMEMBERED = 4
+MOST_REMEMBERED_BYTES = 2048
 _END_OF_HEAD = b"\r\n\r\n"
 _ABSOLUTE = re.compile(rb"https?://([^/?#@]+)((?:[/?][^#]*)?)", re.IGNORECASE)
 
@@ -157,8 +160,7 @@ class Front:
                 claimed = server.claimed
             if claimed is None:
                 return False
-            taken = again.repeated(claimed) or self._take(claimed, tls or stream, stream)
-            again.last = taken
+            taken = again.take(claimed, partial(self._take, claimed, tls or stream, stream))
             await claimed.door(taken)
             if taken.handed_over or not taken.answered or self._context.terminated.is_set():
                 return taken.handed_over
@@ -205,20 +207,19 @@ class Front:
 class _Again:
     """Parses what follows on a connection that a door has answered on: Hypercorn's handler costs ten times as much.
 
-    Whoever polls a picture sends the same bytes each time, and so the same request. Only a whole head for a door is
-    taken; anything else (in pieces, with a body, wrong, for the web application) goes to Hypercorn as it came.
+    Whoever polls a picture or a playlist sends the same bytes each time, and so the same request. Only a whole head
+    for a door is taken; anything else (in pieces, long, wrong, for the web application) goes to Hypercorn as it came.
     """
 
     route: Route
-    last: Taken | None = None
-    _head: bytes = b""
-    _claimed: _Claimed | None = None
+    _known: dict[bytes, _Claimed | None] = attrs.field(factory=dict)
+    _taken: dict[_Claimed, Taken] = attrs.field(factory=dict)
 
     def parse(self, data: bytes) -> _Claimed | None:
         """The request if a door takes it."""
-        if data == self._head:
-            return self._claimed
-        if not data.endswith(_END_OF_HEAD) or data.count(_END_OF_HEAD) != 1 or len(data) > MOST_HEADER_BYTES:
+        if data in self._known:
+            return self._known[data]
+        if not data.endswith(_END_OF_HEAD) or data.count(_END_OF_HEAD) != 1 or len(data) > MOST_REMEMBERED_BYTES:
             return None
         parser = h11.Connection(h11.SERVER)
         parser.receive_data(data)
@@ -230,12 +231,20 @@ class _Again:
             return None
         request = _in_origin_form(request)
         door = _door(self.route, request)
-        self._head, self._claimed, self.last = data, None if door is None else _Claimed(request, b"", door), None
-        return self._claimed
+        if len(self._known) >= MOST_REMEMBERED:
+            self._known.clear()
+            self._taken.clear()
+        self._known[data] = claimed = None if door is None else _Claimed(request, b"", door)
+        return claimed
 
-    def repeated(self, claimed: _Claimed) -> Taken | None:
-        """The last request once more, if this is the same."""
-        return None if claimed is not self._claimed or self.last is None else self.last.again()
+    def take(self, claimed: _Claimed, take: Callable[[], Taken]) -> Taken:
+        """What the door gets: by ``take``, or as last time."""
+        if claimed in self._taken:
+            return self._taken[claimed].again()
+        taken = take()
+        if claimed in self._known.values():
+            self._taken[claimed] = taken
+        return taken
 
 
 def _door(route: Route, request: h11.Request) -> Door | None:

@@ -10,6 +10,7 @@ import trio
 import trio.testing
 
 from streamhub.net.accepting import ACCEPT_AGAIN_S
+from streamhub.net.front import MOST_REMEMBERED
 from streamhub.net.hypercorn import KEEP_ALIVE_S, MOST_HEADER_BYTES
 from streamhub.net.listeners import open_tcp, open_unix
 from tests.net.site import open_site
@@ -32,6 +33,36 @@ async def test_front_when_the_second_request_is_a_stream_then_the_connection_is_
         assert (await client.watch(MJPEG)).status == 200
         assert (await client.part()).startswith(b"\xff\xd8")
         assert site.front.connections == 0
+
+
+async def test_front_when_a_connection_asks_again_and_for_others_then_each_gets_its_own_answer() -> None:
+    async with open_site() as site, connect(site.port) as client:
+        for _ in range(2):
+            for n in range(MOST_REMEMBERED + 2):
+                reply = await client.get(f"/live/live/cam{n}/frame.jpg")
+                assert (reply.status, reply.headers["x-stream-state"]) == (503, "offline")
+                assert (await client.get("/live/live/cam1/nothing")).body == b"GET /live/live/cam1/nothing 0"
+            assert (await client.get("/live/live/cam1/frame.jpg?max_age=x")).status == 400
+            assert (await client.get("http://front.test/live/live/cam1/frame.jpg")).status == 503
+        await client.ask("/live/live/cam1/frame.jpg", "HEAD")
+        assert (await client.reply(bodyless=True)).status == 503
+        assert (await client.watch(MJPEG)).status == 200
+
+
+async def test_front_when_garbage_follows_a_snapshot_then_it_is_refused_as_ever() -> None:
+    async with open_site() as site, connect(site.port) as client:
+        assert (await client.get("/live/live/cam1/frame.jpg")).status == 503
+        await client.send(b"GET /live/live/cam1/frame.jpg HTTP/1.1\r\nHost x\r\n\r\n")
+        assert (await client.reply()).status == 400
+        assert await client.ended()
+
+
+async def test_stop_when_a_connection_that_had_a_snapshot_is_idle_then_it_is_closed_at_once() -> None:
+    async with open_site() as site, connect(site.port) as client:
+        assert (await client.get("/live/live/cam1/frame.jpg")).status == 503
+        with trio.fail_after(20):
+            await site.front.stop(60)
+            assert await client.ended()
 
 
 async def test_front_when_the_second_request_is_an_upgrade_then_it_is_taken_over() -> None:
