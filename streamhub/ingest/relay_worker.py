@@ -18,6 +18,7 @@ from streamhub.wire.relay_control import Event, EventReader, Order, format_order
 # A worker that has nothing more to do tidies up in a moment; one that hangs in libav is killed.
 GRACE_S = 1.5
 READ_BYTES = 256 * 1024
+_PASSED_ON = frozenset({"PATH", "HOME", "TMPDIR", "TZ", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR"})
 _GONE = (trio.BrokenResourceError, trio.ClosedResourceError)
 
 log = get_logger("relay")
@@ -94,7 +95,7 @@ async def open_worker(*, media: bool) -> AsyncIterator[Worker]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             pass_fds=[taken] if media else [],
-            env={k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "TMPDIR", "TZ", "LANG")},
+            env={k: v for k, v in os.environ.items() if k in _PASSED_ON},
             start_new_session=True,  # Ctrl-C is for us: we end it in our order
         )
     except BaseException:

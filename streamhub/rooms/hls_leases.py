@@ -68,7 +68,7 @@ class HlsLeases:
         return NotFound(
             f"what is live in room '{key.room}' is not to be had by HLS",
             code="hls_not_available",
-            hint="Watch it on /play/<app>/<room>; HLS is there for cameras, RTMP, RTSP and URL sources.",
+            hint="Watch it on /play/<app>/<room>, or try again in a moment.",
         )
 
     async def _look_after(self, key: RoomKey, stream: HlsStream) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from streamhub.relay.failures import Failure
 from streamhub.relay.room.signalling import Candidate, Joined, Offered
 from streamhub.relay.room.tracks import Frame, Tracks
 
-CONNECT_S: Final = 15.0
+LOOPBACK: Final = "127.0.0.1"
 _GONE: Final = frozenset({"failed", "closed"})
 
 
@@ -94,17 +95,9 @@ class Peer:
             await self.answer(self._pc.localDescription.sdp, offer.number)
 
     async def _wait_connected(self) -> None:
-        try:
-            async with asyncio.timeout(CONNECT_S):
-                while not self.connected:
-                    await self._changed.wait()
-                    await asyncio.sleep(0)
-        except TimeoutError:
-            raise Failure(
-                "LiveKit's media does not come through",
-                "no_media",
-                "Its UDP port must be reachable from this machine.",
-            ) from None
+        while not self.connected:
+            await self._changed.wait()
+            await asyncio.sleep(0)
 
     def _install(self) -> Tracks:
         """Ours where the one transport of the bundle has its router."""
@@ -118,7 +111,7 @@ class Peer:
                 except ConnectionError:
                     pass  # not connected yet, or not any more
 
-            self.tracks = Tracks(self.take, self.lose, send, own_ssrc=id(self) & 0xFFFFFFFF)
+            self.tracks = Tracks(self.take, self.lose, send, own_ssrc=secrets.randbits(32))
             transport._rtp_router = self.tracks
         return self.tracks
 
@@ -128,6 +121,7 @@ def use_loopback() -> None:
     found = aioice.ice.get_host_addresses
 
     def addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
-        return [*(["127.0.0.1"] if use_ipv4 else []), *found(use_ipv4, use_ipv6)]
+        own = [LOOPBACK] if use_ipv4 else []
+        return [*own, *(one for one in found(use_ipv4, use_ipv6) if one != LOOPBACK)]
 
     aioice.ice.get_host_addresses = addresses

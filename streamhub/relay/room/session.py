@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 import time
 from collections.abc import Coroutine
@@ -20,6 +21,7 @@ from streamhub.relay.room.people import People
 from streamhub.relay.room.tracks import Frame
 
 TICK_S: Final = 0.05
+CONNECT_S: Final = 12.0
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -93,6 +95,12 @@ class Session:
         except InvalidStatus as exc:
             status = exc.response.status_code
             raise Failure(f"LiveKit answers {status}", "livekit_refused", "Check its version and its keys.") from None
+        except ssl.SSLCertVerificationError as exc:
+            raise Failure(
+                f"LiveKit's certificate is not trusted: {exc.verify_message}",
+                "bad_certificate",
+                "Give SSL_CERT_FILE with the certificate of its authority to StreamHub.",
+            ) from None
         except InvalidHandshake:
             raise Failure("LiveKit does not speak WebSocket there", "livekit_refused", "Check its address.") from None
         except ConnectionClosed:
@@ -147,6 +155,10 @@ class Session:
             now = time.monotonic()
             if peer.connected or not self._subscribed:
                 self.alive = now
+            elif now - self.alive > CONNECT_S:
+                raise Failure(
+                    "LiveKit's media does not come through", "no_media", "Its UDP port must be reachable from here."
+                )
             await self._subscribe(socket, self.guest.wanted(now))
             if peer.tracks is not None:
                 await peer.tracks.tick(now)
