@@ -75,7 +75,7 @@ Watch = Callable[[Server, str, Eye], Awaitable[None]]
 
 async def webrtc(server: Server, room: str, eye: Eye) -> None:
     """LiveKit's SDK."""
-    async with rtc_peer(*await viewer_of(server, room), marks=True) as peer:
+    async with rtc_peer(*await viewer_of(server, room, f"viewer-{id(eye)}"), marks=True) as peer:
         at = 0
         while True:
             for event in peer.events[at:]:
