@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.e2e.matrix.eyes import OUTSIDE, PAGES, Eye, hls, pages, see
+from tests.e2e.matrix.eyes import OUTSIDE, PAGES, Eye, found, hls, pages, see
 from tests.e2e.matrix.sources import B_FRAMES, H264, H265, NO_B_FRAMES, Row, Source
 from tests.e2e.matrix.table import note
 from tests.e2e.rooms.conftest import livekit_ready
@@ -98,7 +98,7 @@ async def plays_everywhere(hub: Server, folder: Path, row: Row, config: pytest.C
             began = trio.current_time()
             await _see(wanted, life, row)
             failed = _missing(wanted, life, row)
-            assert not failed, f"{row.name} ({row.video}), life {life}: {failed}\n{_found(eyes)}"
+            assert not failed, f"{row.name} ({row.video}), life {life}: {failed}\n{found(eyes.values())}"
             for name, eye in wanted.items():
                 told[name] = f"{told.get(name, '')}/{eye.first_at[life] - began:.1f}".lstrip("/")
             assert eyes[f"wall/{OTHER}"].moves(OTHER_LIFE), "the other room on the wall stands still"
@@ -131,14 +131,6 @@ def _missing(wanted: dict[str, Eye], life: int, row: Row) -> list[str]:
     if row.audio:
         failed += [f"{n}: no tone" for n, eye in wanted.items() if n not in SILENT and life not in eye.heard]
     return failed
-
-
-def _found(eyes: dict[str, Eye]) -> str:
-    lines = []
-    for name, eye in eyes.items():
-        seen = {life: (len(numbers), numbers[-8:]) for life, numbers in eye.seen.items()}
-        lines.append(f"{name}: {seen} heard {eye.heard} by {eye.means}")
-    return "\n".join(lines)
 
 
 async def _is_over(server: Server) -> bool:

@@ -31,7 +31,10 @@ def is_gone(pid: int) -> bool:
 
 @attrs.frozen
 class Census:
-    """``cpu_s`` and ``rss_mb`` by kind of process: server, relay (worker and publisher), livekit."""
+    """``descriptors``: without those of segments, which are as many as the lists are long.
+
+    ``cpu_s`` and ``rss_mb`` by kind of process: server, relay (worker and publisher), livekit.
+    """
 
     processes: int
     descriptors: int
@@ -48,6 +51,14 @@ class Census:
         return ", ".join(words)
 
 
+def _opened(pid: int) -> list[str]:
+    found = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):  # just closed
+            found.append(str(link.readlink()))
+    return found
+
+
 def count(server: Server) -> Census:
     """All of it, now."""
     cpu: dict[str, float] = {}
@@ -62,7 +73,7 @@ def count(server: Server) -> Census:
             rss[kind] = rss.get(kind, 0.0) + int(fields[21]) * PAGE / 1e6
     return Census(
         processes=len(everybody),
-        descriptors=sum(1 for _ in Path(f"/proc/{server.pid}/fd").iterdir()),
+        descriptors=sum(1 for target in _opened(server.pid) if "/hls/" not in target),
         files=sum(1 for path in (server.data_dir / "hls").rglob("*") if path.is_file()),
         cpu_s=cpu,
         rss_mb=rss,

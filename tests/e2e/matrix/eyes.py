@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from itertools import pairwise
 
@@ -75,7 +75,7 @@ Watch = Callable[[Server, str, Eye], Awaitable[None]]
 
 async def webrtc(server: Server, room: str, eye: Eye) -> None:
     """LiveKit's SDK."""
-    async with rtc_peer(*await viewer_of(server, room), marks=True) as peer:
+    async with rtc_peer(*await viewer_of(server, room, f"viewer-{id(eye)}"), marks=True) as peer:
         at = 0
         while True:
             for event in peer.events[at:]:
@@ -228,3 +228,19 @@ async def see(eyes: Sequence[Eye], life: int, within_s: float, *, sound: bool) -
     """Return once all show that life moving, with the tone if they are to sound; returns in any case in that time."""
     with suppress(trio.TooSlowError):
         await eventually(lambda: all(e.moves(life) and (not sound or life in e.heard) for e in eyes), within_s)
+
+
+async def all_see(eyes: Collection[Eye], check: Callable[[Eye], bool], within_s: float) -> None:
+    """Return once that holds of all; fails with what each has seen."""
+    with suppress(trio.TooSlowError):
+        await eventually(lambda: all(map(check, eyes)), within_s)
+    assert all(map(check, eyes)), found(eyes)
+
+
+def found(eyes: Iterable[Eye]) -> str:
+    """What each has seen, a line each."""
+    lines = []
+    for eye in eyes:
+        seen = {life: (len(numbers), numbers[-8:]) for life, numbers in eye.seen.items()}
+        lines.append(f"{eye.name}: {seen} heard {eye.heard} by {eye.means}, started {eye.starts} times")
+    return "\n".join(lines)

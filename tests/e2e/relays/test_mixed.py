@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from tests.e2e.matrix.census import count
-from tests.e2e.matrix.eyes import Eye, hls, webrtc
+from tests.e2e.matrix.eyes import Eye, all_see, hls, webrtc
 from tests.e2e.matrix.table import tell
 from tests.e2e.relays.conftest import ffmpeg, has_state, make_ingress, workers
 from tests.support.marks import graph
@@ -48,8 +48,8 @@ async def test_encoder_moderator_and_viewers_when_they_stay_for_long_then_nothin
         async with trio.open_nursery() as nursery:
             for name, eye in eyes.items():
                 nursery.start_soon(hls if name.startswith("HLS") else webrtc, hub, "yard", eye)
-            await eventually(lambda: all(eye.moves(LIFE) for eye in eyes.values()), within_s=120)
-            await eventually(lambda: all(LIFE in eye.heard for eye in eyes.values()), within_s=60)
+            await all_see(eyes.values(), lambda eye: eye.moves(LIFE), 120)
+            await all_see(eyes.values(), lambda eye: LIFE in eye.heard, 60)  # the moderator's tone
             await trio.sleep(min(SETTLED_S, LONG_S / 3))
             for eye in eyes.values():
                 eye.longest_s = 0.0

@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from tests.e2e.matrix.census import below, count, is_gone
-from tests.e2e.matrix.eyes import Eye, frame, hls, webrtc
+from tests.e2e.matrix.eyes import Eye, all_see, frame, hls, webrtc
 from tests.e2e.matrix.sources import H264, NO_B_FRAMES, Row, Source
 from tests.e2e.matrix.table import tell
 from tests.e2e.relays.conftest import workers
@@ -37,14 +37,14 @@ async def test_camera_when_it_is_killed_for_a_while_then_its_picture_is_back_and
         await source.start(1)
         for name, watch in {"WebRTC": webrtc, "frame.jpg": frame, "HLS": hls}.items():
             nursery.start_soon(watch, hub, "yard", eyes[name])
-        await eventually(lambda: all(eye.moves(1) for eye in eyes.values()), LIMIT_S)
+        await all_see(eyes.values(), lambda eye: eye.moves(1), LIMIT_S)
         before = count(hub)
         for life, away in enumerate(away_s, start=2):
             await source.stop(kill=True)
             await trio.sleep(away)
             await source.start(life)
             began = trio.current_time()
-            await eventually(lambda now=life: all(eye.moves(now) for eye in eyes.values()), LIMIT_S)
+            await all_see(eyes.values(), lambda eye, now=life: eye.moves(now), LIMIT_S)
             back = ", ".join(f"{name} {eye.first_at[life] - began:.1f} s" for name, eye in eyes.items())
             tell(request.config, f"RTSP camera away for {away} s: back after {back}; 4 s are allowed for the pictures")
         after = count(hub)

@@ -11,7 +11,7 @@ from time import time
 import pytest
 import trio
 
-from tests.e2e.matrix.eyes import Eye, hls, pages, webrtc
+from tests.e2e.matrix.eyes import Eye, all_see, hls, pages, webrtc
 from tests.e2e.matrix.sources import H264, NO_B_FRAMES, Row, Source
 from tests.e2e.matrix.table import tell
 from tests.e2e.relays.conftest import has_state, workers
@@ -36,7 +36,7 @@ async def test_encoder_when_it_begins_then_viewers_who_wait_see_it_soon(
         nursery.start_soon(hls, hub, "yard", eyes["HLS"])
         for life in range(1, ROUNDS + 1):
             await source.start(life)
-            await eventually(lambda now=life: all(eye.moves(now) for eye in eyes.values()), LIMIT_S)
+            await all_see(eyes.values(), lambda eye, now=life: eye.moves(now), LIMIT_S)
             began = _publishing_at(hub)[-1] - clock
             for name, eye in eyes.items():
                 taken.setdefault(name, []).append(eye.first_at[life] - began)

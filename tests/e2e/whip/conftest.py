@@ -19,9 +19,9 @@ async def make_ingress(server: Server, room: str = "obs", **fields: object) -> d
     return data
 
 
-async def viewer_of(server: Server, room: str = "obs") -> tuple[str, str]:
+async def viewer_of(server: Server, room: str = "obs", identity: str = "viewer") -> tuple[str, str]:
     """Address and token of somebody who only watches."""
-    body = {"room": room, "identity": "viewer", "canPublish": False}
+    body = {"room": room, "identity": identity, "canPublish": False}
     data = (await server.request("POST", "/api/v1/apps/live/tokens", body)).data
     return data["wsUrl"], data["token"]
 
