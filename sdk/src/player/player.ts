@@ -245,7 +245,7 @@ export class Player extends Emitter<PlayEvents> {
     const playing = this.#source === 'hls' ? this.#hlsPlays : this.#source !== null && (this.#watching.playing || this.#pictures.playing)
     const error = this.#watching.error
     if (refused) this.#last.forget()
-    else if (told && !playing) this.#last.renew(told, this.#token)
+    else if (told && !playing && !this.#options.participant) this.#last.renew(told, this.#token)
     if (playing) this.#become('playing')
     else if (refused) this.#become('refused')
     else if (told && !told.publishers && !told.camera && !['connecting', 'live'].includes(told.state)) this.#become('offline')

@@ -3,6 +3,7 @@
 import { fetchPoster } from './poster.js';
 import { pictureTime } from './words.js';
 
+// `url`: of the server's; null: only what the page has seen itself is dated.
 export function createLastPicture(url) {
   const image = document.getElementById('poster');
   const date = document.getElementById('poster-date');
@@ -29,6 +30,7 @@ export function createLastPicture(url) {
   }
 
   async function ask() {
+    if (!url) return;
     asked += 1;
     const number = asked;
     const found = await fetchPoster(url);

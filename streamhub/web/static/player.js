@@ -47,7 +47,8 @@ export function startPlayer() {
 
   const hls = createHlsTile(hlsUrl(config), box, sound, { name: config.name, changed: tell });
   const needsHls = createHlsNeed(tell);
-  const last = createLastPicture(posterUrl(config, { overlay: false }));
+  // The room's may be somebody else's than the one participant's to be shown.
+  const last = createLastPicture(config.participant === null ? posterUrl(config, { overlay: false }) : null);
 
   const painter = createPainter(document.getElementById('picture'), (frame) => {
     const first = !fresh;
