@@ -93,9 +93,8 @@ def test_page_for_one_participant_does_not_show_anothers(open_page: OpenPage, go
     page = open_page(f"/play/live/{gone}?participant=ann")
     expect_badge(page, "Offline")
     expect(page.locator("#poster")).to_be_hidden()
-    assert (
-        page.evaluate("performance.getEntriesByType('resource').filter((r) => r.name.includes('poster.jpg')).length") == 0
-    )
+    asked = "performance.getEntriesByType('resource').filter((r) => r.name.includes('poster.jpg')).length"
+    assert page.evaluate(asked) == 0
 
 
 def test_sdk_shows_it_before_it_plays_and_leaves_the_poster_of_a_page_alone(open_page: OpenPage, gone: str) -> None:
