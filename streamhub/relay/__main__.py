@@ -139,7 +139,7 @@ class Worker:
             time.sleep(60)  # another thread is at it, and ends this one with the process
         self.hub.finish(complete=not told, within_s=_TIDY_S / 3 if told else _TIDY_S)
         if self.talk is not None:
-            self.talk.end(within_s=_TIDY_S / 3)
+            self.talk.end(within_s=_TIDY_S / 6)
         if told:
             self.source.leave(within_s=_TIDY_S / 3)
         if failure is not None:

@@ -10,6 +10,7 @@ import attrs
 import av
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
+from av.video.reformatter import ColorRange
 
 from streamhub.relay.plan import EncodeSettings
 from streamhub.relay.units import MICRO, Unit
@@ -41,7 +42,7 @@ class VideoEncoder:
     def __attrs_post_init__(self) -> None:
         self._step = round(1_000_000 / (self.fps or 25))
 
-    def _open(self, size: tuple[int, int]) -> VideoCodecContext:
+    def _open(self, size: tuple[int, int], matrix: int) -> VideoCodecContext:
         context: Any = av.CodecContext.create("libx264", "w")
         context.width, context.height = size
         context.pix_fmt = "yuv420p"
@@ -49,6 +50,8 @@ class VideoEncoder:
         context.framerate = Fraction(round(self.fps or 25), 1)
         context.gop_size = 600  # ours are forced by the clock, not counted
         context.max_b_frames = 0
+        # Said in the stream: players guess by the size, and a camera's JPEGs are of another kind than television.
+        context.color_range, context.colorspace = ColorRange.MPEG, matrix
         context.thread_count = self.threads if size[0] * size[1] > _ONE_THREAD else 1
         rate = str(self.settings.bitrate)
         context.options = {
@@ -68,8 +71,15 @@ class VideoEncoder:
     def encode(self, frame: VideoFrame, pts: int, at_ms: int, taken: float) -> Iterator[Unit]:
         """What comes of one picture; ``pts`` in microseconds. Raises av.error.FFmpegError."""
         size = scaled_size(frame.width, frame.height, self.settings.height)
-        context = self._context if self._context is not None and size == self._size else self._open(size)
-        ready = frame.reformat(width=size[0], height=size[1], format="yuv420p", interpolation="FAST_BILINEAR")
+        same = self._context is not None and size == self._size
+        context = self._context if same and self._context is not None else self._open(size, frame.colorspace)
+        ready = frame.reformat(
+            width=size[0],
+            height=size[1],
+            format="yuv420p",
+            interpolation="FAST_BILINEAR",
+            dst_color_range="MPEG",  # JPEGs use the whole range, and no player expects that
+        )
         force = self._key_at is None or pts - self._key_at >= KEY_EVERY - self._step // 2
         if force:
             self._key_at = pts

@@ -53,7 +53,13 @@ class JpegSink:
             context.thread_count = 1
             context.open()
             self._context, self._size = context, size
-        ready = frame.reformat(width=size[0], height=size[1], format="yuvj420p", interpolation="FAST_BILINEAR")
+        ready = frame.reformat(
+            width=size[0],
+            height=size[1],
+            format="yuvj420p",
+            interpolation="FAST_BILINEAR",
+            dst_color_range="JPEG",
+        )
         self._count += 1
         ready.pts, ready.time_base = self._count, Fraction(1, 1000)
         for packet in self._context.encode(ready):

@@ -116,8 +116,8 @@ export function createStage({ config, token, capture, container, arrange, sound,
   function sync() {
     if (link.phase === 'off') list = [];
     else if (link.phase === 'connected') {
-      // One's own screen within one's own screen has no end.
       forgoDrawn(link.room);
+      // One's own screen within one's own screen has no end.
       list = tilesOf(link.room, { local: true }).filter((tile) => !(tile.local && tile.kind === 'screen'));
     }
     tiles.show(list.map((tile) => (tile.local ? { ...tile, name: `${tile.name} (you)` } : tile)));
