@@ -1,7 +1,7 @@
 """Debian's Chromium with several of our pages, and a page of somebody else's that embeds them; argv: nothing.
 
-JSON lines in: ``{"do": "open", "page": NAME, "url": URL}``, ``{"do": "wall", "page": NAME, "urls": [URL, …]}``,
-``{"do": "shot", "page": NAME, "path": PATH}``. Out: ``{"event": "mark" | "tone" | "opened", "page": NAME, …}``.
+JSON lines in: ``{"do": "open", "page": NAME, "url": URL}``, ``{"do": "wall", "page": NAME, "urls": [URL, …]}``. Out:
+``{"event": "opened" | "mark" | "tone" | "complaint", "page": NAME, …}``.
 """
 
 from __future__ import annotations
@@ -73,10 +73,6 @@ class Pages:
         frames = "".join(f'<iframe src="{url}" width="320" height="240" allow="autoplay"></iframe>' for url in urls)
         self._page(page).goto(self.site.show(f"<!doctype html><title>A wall</title>{frames}"), timeout=60_000)
         say(page, event="opened")
-
-    def shot(self, page: str, path: str) -> None:
-        self.pages[page].screenshot(path=path)
-        say(page, event="shot")
 
     def _page(self, name: str) -> Page:
         context = self.browser.new_context(viewport={"width": 700, "height": 520}, locale="en-GB")

@@ -24,7 +24,7 @@ class WhipPeer(RtcPeer):
 
 @asynccontextmanager
 async def whip_peer(
-    url: str = "", key: str = "", *, video: str | None = "vp8", audio: bool = True, wait: bool = False, life: int = 0
+    url: str = "", key: str = "", *, video: str | None = "vp8", audio: bool = True, wait: bool = False
 ) -> AsyncIterator[WhipPeer]:
     """An encoder; at the end of the block it leaves without a word, or is killed."""
     process = await trio.lowlevel.open_process(
@@ -36,7 +36,7 @@ async def whip_peer(
     peer = WhipPeer(process)
     assert process.stdin is not None
     assert process.stdout is not None
-    wants = {"url": url, "key": key, "video": video, "audio": audio, "wait": wait, "life": life}
+    wants = {"url": url, "key": key, "video": video, "audio": audio, "wait": wait}
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(peer.read)

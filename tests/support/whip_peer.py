@@ -1,8 +1,8 @@
 """A WHIP encoder in a process of its own (aiortc): one JSON object in, JSON lines out.
 
-In: ``{"url", "key", "video": codec or null, "audio": true, "wait": bool, "life": 0}`` (not 0: pictures of
-``marks.py``). ``wait``: write the offer, then wait for a line ``{"answer", "etag"}`` instead of asking the server
-itself. Out: ``{"event": …}``. A closed input ends it: with ``{"do": "stop"}`` politely (DELETE), else by leaving.
+In: ``{"url", "key", "video": codec or null, "audio": true, "wait": bool}``. ``wait``: write the offer, then wait for a
+line ``{"answer", "etag"}`` instead of asking the server itself. Out: ``{"event": …}``. A closed input ends it: with
+``{"do": "stop"}`` politely (DELETE), else by leaving.
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ import av
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
 
-from tests.support.marks import luma
-
 
 def say(event: str, **more: Any) -> None:
     print(json.dumps({"event": event, **more}), flush=True)
@@ -32,19 +30,11 @@ def say(event: str, **more: Any) -> None:
 class Moving(VideoStreamTrack):
     """A picture that changes with every frame."""
 
-    def __init__(self, life: int) -> None:
-        super().__init__()
-        self.life, self.n = life, 0
-
     async def recv(self) -> av.VideoFrame:
         pts, base = await self.next_timestamp()
         shade = (pts // 900) % 256
         frame = av.VideoFrame(320, 240, "rgb24")
         frame.planes[0].update(bytes((shade,)) * frame.planes[0].buffer_size)
-        if self.life:
-            # Three equal bytes a pixel: the same as a grey picture of three times the width.
-            frame.planes[0].update(luma(self.life, self.n % 256, (320 * 3, 240)))
-            self.n += 1
         frame.pts, frame.time_base = pts, base
         return frame
 
@@ -88,7 +78,7 @@ async def main() -> None:
     if wants.get("audio"):
         peer.addTransceiver(Tone(), direction="sendonly")
     if wants.get("video"):
-        sender = peer.addTransceiver(Moving(wants.get("life", 0)), direction="sendonly")
+        sender = peer.addTransceiver(Moving(), direction="sendonly")
         codecs = RTCRtpSender.getCapabilities("video").codecs
         sender.setCodecPreferences([c for c in codecs if c.name.lower() == wants["video"]])
     await peer.setLocalDescription(await peer.createOffer())
