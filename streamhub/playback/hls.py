@@ -31,7 +31,7 @@ COLD_RETRY_AFTER_S = 2
 STALLED_S = 30.0
 SEGMENT_DEADLINE_S = 300.0
 SEND_BYTES = 512 * 1024
-Locate: TypeAlias = Callable[[RoomKey], Awaitable[str]]
+Locate: TypeAlias = Callable[[RoomKey], Awaitable[str | None]]
 _CONTAINERS: dict[str, Container] = {"": "fmp4", "fmp4": "fmp4", "ts": "ts"}
 _TYPES = {".m4s": "video/mp4", ".mp4": "video/mp4", ".ts": "video/mp2t"}
 _CORS = (
@@ -52,7 +52,7 @@ class HlsDoor:
 
     playback: Playback
     leases: HlsLeases
-    # Who else makes HLS: waits until there is a room's playlist, and returns its URL.
+    # Who else makes HLS: waits until there is a room's playlist, and returns its URL; None: that room's is ours.
     elsewhere: Locate | None = None
 
     async def __call__(self, taken: Taken) -> None:
@@ -79,8 +79,11 @@ class HlsDoor:
                 "bad query", fields=[FieldProblem("container", f"expected 'fmp4' or 'ts', got {asked[:20]!r}")]
             )
         if self.elsewhere is not None:
-            await _redirect(taken, grant, self.elsewhere)
-            return
+            with _cold(grant):
+                where = await self.elsewhere(grant.room)
+            if where is not None:
+                await _redirect(taken, where)
+                return
         stream = await self.leases.want(grant.room, container)
         with _cold(grant):
             await stream.ready()
@@ -156,10 +159,8 @@ def _cold(grant: ViewGrant) -> Iterator[None]:
         ) from None
 
 
-async def _redirect(taken: Taken, grant: ViewGrant, locate: Locate) -> None:
+async def _redirect(taken: Taken, where: str) -> None:
     """Send the player to where the playlist is; it shall ask here again each time, for we see so that it watches."""
-    with _cold(grant):
-        where = await locate(grant.room)
     about = [("Location", where), ("Content-Length", "0"), ("Cache-Control", "private, no-store")]
     await answer(taken, format_head(307, [*about, *_CORS, *connection(taken)]))
 

@@ -25,8 +25,8 @@ from streamhub.services.ingress import Ingresses
 from streamhub.services.join_tokens import JoinRules, JoinTokens
 from streamhub.services.keys import Keys
 from streamhub.services.last_used import LastUsed
-from streamhub.services.live import Applies, HearsOfLiveKit, LiveRooms, NobodyHears, NoHls, OrdersHls
-from streamhub.services.livekit_egress import EgressHls, WithEgress
+from streamhub.services.live import AlsoTold, Applies, HearsOfLiveKit, LiveRooms, NobodyHears, NoHls, OrdersHls
+from streamhub.services.livekit_egress import EgressHls
 from streamhub.services.livekit_ingress import IngressBookRows, LiveKitIngresses
 from streamhub.services.livekit_reconcile import LiveKitWatch
 from streamhub.services.reconcile import Reconciler
@@ -109,7 +109,7 @@ def build_services(
     asked = server or LiveKit(livekit, managed=False)
     live = live or NobodyHears()
     if egress is not None:
-        live = WithEgress(live, egress)
+        live = AlsoTold(live, egress.publishing)
 
     def present() -> bool:
         return asked.state is not State.ABSENT
@@ -123,6 +123,7 @@ def build_services(
     watch = LiveKitWatch(asked.client, livekit, store, ledger, now, present, ingress_watch, live)
     if egress is not None:
         egress.publishers, watch.egress_moved = watch.publishers, egress.look_soon
+        egress.cameras = hls or NoHls()
     rooms = AllRooms(hub, watch)
     whip_sessions = WhipSessions(store, asked, now)
     there = LiveKitIngresses(ingress_api, ingress_watch, watch.source_status, rules.in_livekit, rules.rtmp_url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import attrs
@@ -79,6 +80,27 @@ class NobodyHears:
 
     def expecting(self, key: RoomKey) -> None:
         """Nobody is told."""
+
+
+@attrs.frozen
+class AlsoTold:
+    """The rooms in memory, and somebody else who hears that a publisher has come or gone."""
+
+    rooms: HearsOfLiveKit
+    published: Callable[[], None]
+
+    def publishing(self, key: RoomKey, published: Published | None) -> None:
+        """Both are told."""
+        self.rooms.publishing(key, published)
+        self.published()
+
+    def looking_on(self, key: RoomKey, onlookers: int) -> None:
+        """The rooms are told."""
+        self.rooms.looking_on(key, onlookers)
+
+    def expecting(self, key: RoomKey) -> None:
+        """The rooms are told."""
+        self.rooms.expecting(key)
 
 
 class OrdersHls(Protocol):

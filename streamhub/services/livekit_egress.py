@@ -18,14 +18,13 @@ from streamhub.errors import BadRequest, NotFound, StreamHubError, Unavailable
 from streamhub.livekit.egresses import PLAYLIST, START_S, EgressState, LiveEgress, new_path
 from streamhub.livekit.session import Session
 from streamhub.model.names import AppName, RoomKey, RoomName
-from streamhub.model.streams import Published
 from streamhub.observe.log import get_logger
 from streamhub.rooms.backoff import delays
 from streamhub.rooms.hls_leases import refusal
 from streamhub.rooms.hub import Hub
 from streamhub.rooms.lease import Lease
 from streamhub.rooms.room import Room
-from streamhub.services.live import HearsOfLiveKit
+from streamhub.services.live import NoHls, OrdersHls
 
 PERIOD_S = 5.0
 # Players may stay where they were sent and ask us no more, and an egress takes ten seconds to begin.
@@ -130,6 +129,8 @@ class EgressHls:
     publishers: Callable[[RoomKey], Sequence[str]] = nobody
     read: Callable[[str], Awaitable[bytes | None]] = read_playlist
     problem: StreamHubError | None = None
+    # Cameras that send JPEGs are encoded here whatever is made of it: their HLS needs no egress.
+    cameras: OrdersHls = attrs.field(factory=NoHls)
     _rooms: dict[RoomKey, RoomEgress] = attrs.field(factory=dict)
     _started: bool = False
     _refusing: set[str] = attrs.field(factory=set)
@@ -144,8 +145,10 @@ class EgressHls:
 
     # --- for those who want it ------------------------------------------------------------------------------
 
-    async def locate(self, key: RoomKey) -> str:
-        """Where the room's playlist is, once there is one; no deadline. Raises NotFound, Unavailable."""
+    async def locate(self, key: RoomKey) -> str | None:
+        """The playlist's place, once there is one; None: it is ours. No deadline. Raises NotFound, Unavailable."""
+        if self._is_camera(key):
+            return None
         one = await self._want(key)
         one.touch()
         await one.until(lambda o: o.playable)
@@ -153,6 +156,8 @@ class EgressHls:
 
     async def hold(self, key: RoomKey) -> tuple[str, bool]:
         """See ``OrdersHls``; the name is that of LiveKit's egress, unless that has not begun in time."""
+        if self._is_camera(key):
+            return await self.cameras.hold(key)
         one = await self._want(key)
         name = one.hold()
         try:
@@ -165,18 +170,25 @@ class EgressHls:
 
     async def drop(self, key: RoomKey) -> str | None:
         """See ``OrdersHls``."""
+        camera = await self.cameras.drop(key)  # held while there was one
         one = self._rooms.get(key)
-        name = None if one is None else one.let_go()
-        return one.live.id if one is not None and name is not None and one.live is not None else name
+        if one is None:
+            return camera
+        name = one.let_go()
+        return one.live.id if name is not None and one.live is not None else name or camera
 
     def active(self, key: RoomKey) -> bool:
         """See ``OrdersHls``."""
         one = self._rooms.get(key)
-        return one is not None and one.playable
+        return (one is not None and one.playable) or self.cameras.active(key)
 
     def counts(self) -> tuple[int, int]:
         """How many deliver, and how many there are."""
         return sum(one.playable for one in self._rooms.values()), len(self._rooms)
+
+    def _is_camera(self, key: RoomKey) -> bool:
+        room = self.hub.get(key)
+        return room is not None and room.session is not None
 
     async def _want(self, key: RoomKey) -> RoomEgress:
         if not self._started:
@@ -372,24 +384,3 @@ def _failed(reason: str) -> Unavailable:
 
 def _where(key: RoomKey) -> dict[str, str]:
     return {"app": key.app, "room": key.room}
-
-
-@attrs.frozen
-class WithEgress:
-    """Implements ``services.live.HearsOfLiveKit``: the rooms in memory hear it, and the egresses."""
-
-    rooms: HearsOfLiveKit
-    egress: EgressHls
-
-    def publishing(self, key: RoomKey, published: Published | None) -> None:
-        """Both are told."""
-        self.rooms.publishing(key, published)
-        self.egress.publishing()
-
-    def looking_on(self, key: RoomKey, onlookers: int) -> None:
-        """The rooms are told."""
-        self.rooms.looking_on(key, onlookers)
-
-    def expecting(self, key: RoomKey) -> None:
-        """The rooms are told."""
-        self.rooms.expecting(key)

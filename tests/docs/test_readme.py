@@ -205,9 +205,7 @@ async def test_try_it_when_set_up_then_the_second_start_needs_no_network(tmp_pat
     """Run in a network namespace of its own, which has nothing but a loopback interface."""
     reader = Reader(tmp_path, 3020)
     command = "unshare --net bash -c 'ip link set lo up && exec scripts/run'"
-    began = trio.current_time()
     async with reader.runs(command, STARTED) as process:
-        took_s = trio.current_time() - began
         inside = ["nsenter", "--net", f"--target={process.pid}"]
         url = next(u for u in DEMO_URLS if u.endswith("frame.jpg"))
         with trio.fail_after(20):
@@ -217,4 +215,3 @@ async def test_try_it_when_set_up_then_the_second_start_needs_no_network(tmp_pat
                     break
                 await trio.sleep(0.1)
         assert is_picture(got.stdout)
-    assert took_s < 10  # about two seconds on an idle machine

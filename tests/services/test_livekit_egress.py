@@ -13,8 +13,10 @@ import trio.testing
 from streamhub.errors import NotFound, StreamHubError, Unavailable
 from streamhub.livekit.egresses import EgressState, new_path
 from streamhub.model.names import RoomKey
-from streamhub.model.streams import Published, State
+from streamhub.model.streams import Published, State, StreamType
+from streamhub.rooms.hls_leases import HlsLeases
 from streamhub.rooms.hub import Hub
+from streamhub.rooms.session import Session
 from streamhub.services.livekit_egress import EGRESS_LEASE_S, PERIOD_S, STALE_S, UNSEEN_S, EgressHls
 from tests.fakes.egresses import BASE, FakeEgresses
 from tests.rooms.fakes import KEY, START, World, wall
@@ -38,7 +40,9 @@ class Stage:
 
     async def locate(self) -> str:
         with trio.fail_after(10):
-            return await self.egress.locate(KEY)
+            where = await self.egress.locate(KEY)
+            assert where is not None
+            return where
 
 
 async def settle() -> None:
@@ -108,6 +112,21 @@ async def test_locate_when_nobody_publishes_then_why_and_a_source_on_demand_is_w
                 assert stage.livekit.asked == []
                 stage.publish("pull")
         assert stage.livekit.asked == [(KEY.room, "pull")]
+
+
+async def test_locate_when_a_camera_sends_pictures_then_its_hls_is_ours() -> None:
+    async with staged() as stage, stage.hub.lease(KEY, publishing=True) as room:
+        stage.publish()
+        stage.egress.cameras = HlsLeases(stage.hub)
+        session = Session(KEY, "cam/cam", StreamType.WS_MJPEG, "cam", "wsi_1", started_at=START)
+        room.attach(session)
+        with room.hls.offered():
+            assert await stage.egress.locate(KEY) is None
+            order, active = await stage.egress.hold(KEY)
+            assert (room.hls.streams["fmp4"].held, active) == (order, False)
+            room.detach(session)
+            assert await stage.egress.drop(KEY) == order
+        assert stage.livekit.asked == []
 
 
 async def test_hold_then_it_runs_until_dropped_and_names_livekits_egress() -> None:
