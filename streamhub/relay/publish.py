@@ -27,6 +27,7 @@ from streamhub.relay.shapes import packet_of, shape_of
 from streamhub.relay.units import Unit, read_unit
 
 _HANDSHAKE_S: Final = 15.0
+_WRITE_S: Final = 10.0
 # libav looks at the first ICE candidate alone and gives up if that is TCP's: the order changes from answer to answer.
 _TRIES: Final = 6
 _FINAL = frozenset({"unauthorized", "forbidden", "not_found"})
@@ -106,7 +107,10 @@ def _run(source: BinaryIO) -> None:
     publication = _connect(header, unit)
     _say(said="running")
     while unit is not None:
+        # libav may wait in there for ever for a server that has gone: the kernel ends the process then.
+        signal.setitimer(signal.ITIMER_REAL, _WRITE_S)
         publication.write(unit)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         unit = read_unit(source)
     publication.close()
 
@@ -115,6 +119,7 @@ def main() -> None:
     """Exit code 0 in every case that was told."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     keep_libav_quiet()
     try:
         _run(sys.stdin.buffer)
