@@ -51,7 +51,7 @@ async def test_stream_when_somebody_publishes_then_listed_by_the_webhook_and_gon
         assert (found["streamId"], found["type"], found["room"]) == ("live-demo/ann", "webrtc", "live-demo")
         assert (found["status"], found["state"], found["fps"]) == ("active", "live", None)
         await eventually(lambda: _size(hub, 320), within_s=PERIOD_S + 20)
-        assert (await streams(hub))["ann"]["viewers"] == {"webrtc": 1}
+        assert (await streams(hub))["ann"]["viewers"] == {"webrtc": 1, "hls": 0, "mjpeg": 0, "ws": 0}
         await ann.do("unpublish")
         await listed(hub, set(), within_s=PERIOD_S + 20)
         ended = (await hub.request("GET", f"{STREAMS}/live-demo%2Fann")).data
