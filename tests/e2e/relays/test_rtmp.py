@@ -101,6 +101,7 @@ async def test_rtmp_when_somebody_else_publishes_by_the_key_or_it_is_deleted_the
                 await first.wait()
             await has_state(hub, made["ingressId"], "publishing")
             assert second.returncode is None
+        await has_state(hub, made["ingressId"], "inactive")  # else the next one's state may be this one's
         async with publishing(made["rtmp_url"]) as third:
             await has_state(hub, made["ingressId"], "publishing")
             await eventually(lambda: _is_live(hub), within_s=20)
@@ -108,6 +109,7 @@ async def test_rtmp_when_somebody_else_publishes_by_the_key_or_it_is_deleted_the
             assert ended.status == 204, ended.body
             with trio.fail_after(20):
                 await third.wait()
+        await has_state(hub, made["ingressId"], "inactive")
         async with publishing(made["rtmp_url"]) as second:
             await has_state(hub, made["ingressId"], "publishing")
             gone = await hub.request("DELETE", f"/api/v1/apps/live/ingress/{made['ingressId']}")
