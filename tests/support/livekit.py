@@ -38,11 +38,12 @@ def children(pid: int) -> list[int]:
 
 def livekit_pids(server: int) -> list[int]:
     """The livekit-server below our server of that process id: the guard's child. Relay workers have children too."""
-    return [child for guard in children(server) for child in children(guard) if not _is_relay(child)]
+    return [child for guard in children(server) for child in children(guard) if _is_livekit(child)]
 
 
-def _is_relay(pid: int) -> bool:
+def _is_livekit(pid: int) -> bool:
+    """By its program, which one that has just ended does not have any more."""
     try:
-        return b"streamhub.relay" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"livekit-server" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
     except OSError:
         return False
