@@ -109,7 +109,11 @@ async def test_camera_then_webrtc_and_hls_play_by_one_worker_and_each_room_has_i
                 assert first not in workers(hub)
             await eventually(lambda: len(workers(hub)) == 1, WITHIN_S)
     await eventually(lambda: not workers(hub), WITHIN_S)
-    assert await stream_types(hub) == {}
+
+    async def ended() -> bool:
+        return await stream_types(hub) == {}
+
+    await eventually(ended, WITHIN_S)
 
 
 async def test_camera_when_the_server_stops_and_starts_then_nothing_is_left_and_all_comes_back(hub: Server) -> None:

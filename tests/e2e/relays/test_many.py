@@ -59,7 +59,7 @@ async def test_relay_beyond_the_most_then_it_is_refused_by_the_settings_name_and
         encoder.terminate()
         await encoder.wait()
     async with ffmpeg(*copy, second["rtmp_url"]):
-        await has_state(hub, second["ingressId"], "publishing")
+        await has_state(hub, second["ingressId"], "publishing", within_s=90)  # pauses reach 30 s
 
 
 @pytest.mark.long
