@@ -58,8 +58,9 @@ async def test_relay_beyond_the_most_then_it_is_refused_by_the_settings_name_and
         assert gone.status == 200
         encoder.terminate()
         await encoder.wait()
+    await has_state(hub, first["ingressId"], "inactive")
     async with ffmpeg(*copy, second["rtmp_url"]):
-        await has_state(hub, second["ingressId"], "publishing", within_s=90)  # pauses reach 30 s
+        await has_state(hub, second["ingressId"], "publishing")
 
 
 @pytest.mark.long
