@@ -12,16 +12,15 @@ from collections.abc import Iterable
 from typing import Protocol
 
 import attrs
-import trio
 
-from streamhub.errors import BadRequest, NotFound, StreamHubError, Unavailable
+from streamhub.errors import BadRequest, NotFound, Unavailable
+from streamhub.livekit.following import Following
 from streamhub.livekit.ingresses import LIVEKIT_INGRESS_ATTRIBUTE, LiveIngress
 from streamhub.livekit.participants import Kind, Participant
 from streamhub.model.ingress import BookedIngress, IngressBook, IngressState
 from streamhub.model.streams import StreamType
 from streamhub.observe.log import get_logger
 
-PERIOD_S = 5.0
 log = get_logger("ingress")
 
 
@@ -46,21 +45,19 @@ class IngressesApi(Protocol):
 
 
 @attrs.define(eq=False)
-class IngressWatch:
-    """Owner of what we know about LiveKit's ingresses. ``run`` is a task its owner must start.
+class IngressWatch(Following):
+    """Owner of what we know about LiveKit's ingresses.
 
     ``wanted``: new ingresses are made in LiveKit; else it is asked only while there are rows of old ones.
-    ``problem`` is why the last look failed.
     """
 
+    what = "ingresses"
+    log = log
     api: IngressesApi
     book: IngressBook
     wanted: bool = False
-    problem: StreamHubError | None = None
     _live: dict[str, LiveIngress] = attrs.field(factory=dict)
     _lost: frozenset[str] = frozenset()
-    _wake: trio.Event = attrs.field(factory=trio.Event)
-    _lock: trio.Lock = attrs.field(factory=trio.Lock)
 
     def find(self, livekit_id: str) -> LiveIngress | None:
         """The ingress as LiveKit had it last; None if it is not known yet, or lost."""
@@ -73,35 +70,6 @@ class IngressWatch:
     def saw(self, one: LiveIngress) -> None:
         """LiveKit has just told us of it."""
         self._live[one.id] = one
-
-    def look_soon(self) -> None:
-        """Something happened to an ingress. Returns at once."""
-        self._wake.set()
-
-    async def run(self) -> None:
-        """Look every five seconds and when told to, until cancelled."""
-        while True:
-            self._wake = trio.Event()
-            await self.look()
-            with trio.move_on_after(PERIOD_S):
-                await self._wake.wait()
-
-    async def look(self) -> None:
-        """Compare rows with LiveKit's list, and make LiveKit follow. A failure is logged, and kept in ``problem``."""
-        async with self._lock:
-            try:
-                await self._compare()
-            except StreamHubError as exc:
-                if self.problem is None or self.problem.code != exc.code:
-                    # That LiveKit is away is told by whoever keeps it.
-                    away = exc.code in ("livekit_down", "no_livekit")
-                    tell = log.info if away else log.warning
-                    tell("cannot look after LiveKit's ingresses", error=exc.message, hint=exc.hint)
-                self.problem = exc
-            else:
-                if self.problem is not None:
-                    log.info("LiveKit's ingresses can be looked after again")
-                self.problem = None
 
     async def stream_types(self, room: str, people: Iterable[Participant]) -> dict[str, StreamType]:
         """The type of each stream that LiveKit's ingress service publishes there, by the participant's sid."""

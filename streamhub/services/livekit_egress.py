@@ -16,6 +16,7 @@ import trio
 
 from streamhub.errors import BadRequest, NotFound, StreamHubError, Unavailable
 from streamhub.livekit.egresses import PLAYLIST, START_S, EgressState, LiveEgress, new_path
+from streamhub.livekit.following import Following
 from streamhub.livekit.session import Session
 from streamhub.model.names import AppName, RoomKey, RoomName
 from streamhub.observe.log import get_logger
@@ -26,7 +27,6 @@ from streamhub.rooms.lease import Lease
 from streamhub.rooms.room import Room
 from streamhub.services.live import NoHls, OrdersHls
 
-PERIOD_S = 5.0
 # Players may stay where they were sent and ask us no more, and an egress takes ten seconds to begin.
 EGRESS_LEASE_S = 300.0
 AGAIN_CAP_S = 10.0
@@ -116,27 +116,25 @@ class RoomEgress(Lease):
 
 
 @attrs.define(eq=False)
-class EgressHls:
-    """Implements ``services.live.OrdersHls``. ``run`` is a task its owner must start.
+class EgressHls(Following):
+    """Implements ``services.live.OrdersHls``.
 
     ``publishers`` are the identities in LiveKit's room that publish, the oldest first.
-    ``problem`` is why LiveKit could not be asked the last time.
     """
 
+    what = "egresses"
+    log = log
     hub: Hub
     api: EgressesApi
     base_url: str
     publishers: Callable[[RoomKey], Sequence[str]] = nobody
     read: Callable[[str], Awaitable[bytes | None]] = read_playlist
-    problem: StreamHubError | None = None
     # Cameras that send JPEGs are encoded here whatever is made of it: their HLS needs no egress.
     cameras: OrdersHls = attrs.field(factory=NoHls)
     _rooms: dict[RoomKey, RoomEgress] = attrs.field(factory=dict)
     _started: bool = False
     _refusing: set[str] = attrs.field(factory=set)
-    _wake: trio.Event = attrs.field(factory=trio.Event)
     _published: trio.Event = attrs.field(factory=trio.Event)
-    _lock: trio.Lock = attrs.field(factory=trio.Lock)
 
     @property
     def origin(self) -> str:
@@ -304,31 +302,6 @@ class EgressHls:
         """Somebody began or ended publishing. Returns at once."""
         self._published.set()
         self._published = trio.Event()
-
-    def look_soon(self) -> None:
-        """Something happened to an egress. Returns at once."""
-        self._wake.set()
-
-    async def run(self) -> None:
-        """Look every five seconds and when told to, until cancelled."""
-        while True:
-            self._wake = trio.Event()
-            await self.look()
-            with trio.move_on_after(PERIOD_S):
-                await self._wake.wait()
-
-    async def look(self) -> None:
-        """Compare what we know with LiveKit's list. A failure is logged, and kept in ``problem``."""
-        async with self._lock:
-            try:
-                await self._compare()
-            except StreamHubError as exc:
-                away = exc.code in ("livekit_down", "no_livekit")  # told by whoever keeps it
-                if (self.problem is None or self.problem.code != exc.code) and not away:
-                    log.warning("cannot look after LiveKit's egresses", error=exc.message, hint=exc.hint)
-                self.problem = exc
-            else:
-                self.problem = None
 
     async def _compare(self) -> None:
         # Noted before LiveKit is asked: one that begins meanwhile may be missing in its answer.

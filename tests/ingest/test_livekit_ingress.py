@@ -10,7 +10,8 @@ import trio
 import trio.testing
 
 from streamhub.errors import Unavailable
-from streamhub.ingest.livekit_ingress import PERIOD_S, IngressWatch
+from streamhub.ingest.livekit_ingress import IngressWatch
+from streamhub.livekit.following import PERIOD_S
 from streamhub.livekit.ingresses import LIVEKIT_INGRESS_ATTRIBUTE
 from streamhub.livekit.participants import Kind
 from streamhub.model.ingress import BookedIngress, IngressState, InputType

@@ -12,12 +12,13 @@ import trio.testing
 
 from streamhub.errors import NotFound, StreamHubError, Unavailable
 from streamhub.livekit.egresses import EgressState, new_path
+from streamhub.livekit.following import PERIOD_S
 from streamhub.model.names import RoomKey
 from streamhub.model.streams import Published, State, StreamType
 from streamhub.rooms.hls_leases import HlsLeases
 from streamhub.rooms.hub import Hub
 from streamhub.rooms.session import Session
-from streamhub.services.livekit_egress import EGRESS_LEASE_S, PERIOD_S, STALE_S, UNSEEN_S, EgressHls
+from streamhub.services.livekit_egress import EGRESS_LEASE_S, STALE_S, UNSEEN_S, EgressHls
 from tests.fakes.egresses import BASE, FakeEgresses
 from tests.rooms.fakes import KEY, START, World, wall
 

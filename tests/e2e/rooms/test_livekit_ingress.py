@@ -17,7 +17,7 @@ import trio
 from livekit import api as livekit_api
 from livekit.protocol import ingress as proto
 
-from streamhub.ingest.livekit_ingress import PERIOD_S
+from streamhub.livekit.following import PERIOD_S
 from streamhub.livekit.ingresses import LIVEKIT_INGRESS_ATTRIBUTE, IngressApi, LiveIngress
 from tests.e2e.rooms.conftest import livekit_ready
 from tests.fakes.livekit import note, sign
