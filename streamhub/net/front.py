@@ -14,7 +14,6 @@ import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, unquote
 
@@ -53,6 +52,9 @@ log = get_logger("front")
 
 class _Claimed(Exception):
     """Raised inside Hypercorn's parser to get out of it with the connection."""
+
+    # What its door got last time, if the claim is kept.
+    taken: Taken | None = None
 
     def __init__(self, request: h11.Request, rest: bytes, door: Door) -> None:
         self.request, self.rest, self.door = request, rest, door
@@ -160,7 +162,9 @@ class Front:
                 claimed = server.claimed
             if claimed is None:
                 return False
-            taken = again.take(claimed, partial(self._take, claimed, tls or stream, stream))
+            claimed.taken = taken = (
+                claimed.taken.again() if claimed.taken else self._take(claimed, tls or stream, stream)
+            )
             await claimed.door(taken)
             if taken.handed_over or not taken.answered or self._context.terminated.is_set():
                 return taken.handed_over
@@ -213,7 +217,6 @@ class _Again:
 
     route: Route
     _known: dict[bytes, _Claimed | None] = attrs.field(factory=dict)
-    _taken: dict[_Claimed, Taken] = attrs.field(factory=dict)
 
     def parse(self, data: bytes) -> _Claimed | None:
         """The request if a door takes it."""
@@ -233,18 +236,8 @@ class _Again:
         door = _door(self.route, request)
         if len(self._known) >= MOST_REMEMBERED:
             self._known.clear()
-            self._taken.clear()
         self._known[data] = claimed = None if door is None else _Claimed(request, b"", door)
         return claimed
-
-    def take(self, claimed: _Claimed, take: Callable[[], Taken]) -> Taken:
-        """What the door gets: by ``take``, or as last time."""
-        if claimed in self._taken:
-            return self._taken[claimed].again()
-        taken = take()
-        if claimed in self._known.values():
-            self._taken[claimed] = taken
-        return taken
 
 
 def _door(route: Route, request: h11.Request) -> Door | None:
