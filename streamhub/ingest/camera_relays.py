@@ -8,7 +8,6 @@ import attrs
 import trio
 
 from streamhub.ingest.on_demand import OnDemand
-from streamhub.ingest.relay import Relay
 from streamhub.ingest.relay_worker import WorkerLike
 from streamhub.ingest.relays import Relays
 from streamhub.model.ingress import WhipGrant
@@ -32,17 +31,7 @@ class CameraRelays:
     async def run(self, room: Room, session: Session) -> None:
         """Until cancelled."""
         grant = WhipGrant("", room.key, session.participant, type=session.type)
-
-        def make() -> Relay:
-            return Relay(
-                grant,
-                room,
-                self.relays.whip,
-                open_worker=self.relays.open_worker,
-                outputs=frozenset({"webrtc", "hls"}),
-                livekit_on_demand=True,
-            )
-
+        make = partial(self.relays.relay, room, grant, outputs=frozenset({"webrtc", "hls"}), livekit_on_demand=True)
         await OnDemand(
             self.relays,
             room,

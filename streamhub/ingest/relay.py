@@ -65,6 +65,7 @@ MOST_RSS = 600 * 1024 * 1024
 
 FeedSegment: TypeAlias = Callable[[Segment], Awaitable[None]]
 Output: TypeAlias = Literal["webrtc", "hls", "pictures"]
+ALL_OUTPUTS: frozenset[Output] = frozenset({"webrtc", "hls", "pictures"})
 
 log = get_logger("relay")
 
@@ -92,7 +93,7 @@ class Relay:
     known: Known = attrs.field(factory=Known)
     open_worker: OpenWorker = open_worker
     # What the room does not have already: a camera gives its own pictures, a room of LiveKit's is in LiveKit.
-    outputs: frozenset[Output] = frozenset({"webrtc", "hls", "pictures"})
+    outputs: frozenset[Output] = ALL_OUTPUTS
     # In LiveKit only while somebody there may watch, instead of as long as the source runs.
     livekit_on_demand: bool = False
     worker: WorkerLike | None = None

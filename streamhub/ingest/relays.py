@@ -16,10 +16,11 @@ import attrs
 import trio
 
 from streamhub.errors import StreamHubError, Unavailable
-from streamhub.ingest.relay import Known, Relay
+from streamhub.ingest.relay import ALL_OUTPUTS, Known, Output, Relay
 from streamhub.ingest.relay_whip import RelayWhip
 from streamhub.ingest.relay_worker import OpenWorker, WorkerLike, open_worker
 from streamhub.model.clock import WallClock, utc_now
+from streamhub.model.ingress import WhipGrant
 from streamhub.model.relays import PullSource, RelayGrant, SendMedia, SourceOver
 from streamhub.observe.log import get_logger
 from streamhub.rooms.backoff import delays
@@ -132,6 +133,18 @@ class Relays:
             del self._seats[scope]
             over.set()
 
+    def relay(
+        self,
+        room: Room,
+        grant: WhipGrant,
+        known: Known | None = None,
+        *,
+        outputs: frozenset[Output] = ALL_OUTPUTS,
+        livekit_on_demand: bool = False,
+    ) -> Relay:
+        """One life of a worker for the room, not begun yet; what is given is told in ``Relay``."""
+        return Relay(grant, room, self.whip, known or Known(), self.open_worker, outputs, livekit_on_demand)
+
     async def end(self, ingress_id: str, reason: str = "deleted", message: str = "the ingress is gone") -> bool:
         """End the relay of that ingress; False if there is none. A pull whose row stays begins anew."""
         running = self._running.get(ingress_id)
@@ -173,7 +186,7 @@ class Relays:
         try:
             async with self.hub.lease(grant.room, publishing=True) as room, trio.open_nursery() as nursery:
                 running.scope = nursery.cancel_scope
-                pushed = _Pushed(running, room, partial(self._relay, room, grant, running.known), self.restarted)
+                pushed = _Pushed(running, room, partial(self.relay, room, grant.whip, running.known), self.restarted)
                 nursery.start_soon(self._host, room, running, pushed.run)
                 try:
                     yield pushed.send
@@ -242,9 +255,6 @@ class Relays:
     def restarted(self, grant: RelayGrant, ended: Ended) -> None:
         """Count a source that is taken in anew."""
         self.restarts[str(grant.room.app), ended.code or "ended"] += 1
-
-    def _relay(self, room: Room, grant: RelayGrant, known: Known) -> Relay:
-        return Relay(grant.whip, room, self.whip, known, self.open_worker)
 
     def _release(self, running: Running) -> None:
         if self._running.get(running.grant.ingress_id) is running:
@@ -346,7 +356,7 @@ class _Pulled:
             start = await self.owner.prepare(self.source)
         except StreamHubError as exc:
             return False, Ended(error=exc.message, code=exc.code, hint=exc.hint)
-        relay = self.owner._relay(self.room, self.source.grant, known)
+        relay = self.owner.relay(self.room, self.source.grant.whip, known)
         ended: Ended | None
         if self.source.on_demand:
             ended = await self.room.demand.during(

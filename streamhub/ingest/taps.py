@@ -14,7 +14,6 @@ import trio
 
 from streamhub.errors import Unavailable
 from streamhub.ingest.on_demand import OnDemand
-from streamhub.ingest.relay import Relay
 from streamhub.ingest.relays import Relays
 from streamhub.ingest.room_pass import TAP, room_pass
 from streamhub.livekit.server import LiveKit
@@ -70,16 +69,7 @@ class Taps:
     async def _offer(self, room: Room) -> None:
         """Until cancelled: a tap whenever nobody else serves the room."""
         grant = WhipGrant("", room.key, TAP, type=StreamType.WEBRTC)
-
-        def make() -> Relay:
-            return Relay(
-                grant,
-                room,
-                self.relays.whip,
-                open_worker=self.relays.open_worker,
-                outputs=frozenset({"hls", "pictures"}),
-            )
-
+        make = partial(self.relays.relay, room, grant, outputs=frozenset({"hls", "pictures"}))
         while True:
             await room.hls.offered_by_others(False)
             async with trio.open_nursery() as nursery:
