@@ -18,7 +18,7 @@ from streamhub.ingest.relay import Relay
 from streamhub.ingest.relay_worker import WorkerLike
 from streamhub.ingest.relays import Relays
 from streamhub.observe.log import get_logger
-from streamhub.rooms.backoff import delays
+from streamhub.rooms.backoff import Lives
 from streamhub.rooms.demand import Demand
 from streamhub.rooms.room import Room
 from streamhub.wire.relay_control import Ended, Start
@@ -52,19 +52,18 @@ class OnDemand:
 
     async def run(self) -> None:
         """Until cancelled. The room offers HLS meanwhile; ``spare``: as long as nobody else does."""
-        waits = delays(FIRST_AGAIN_S, AGAIN_CAP_S)
+        lives = Lives(FIRST_AGAIN_S, AGAIN_CAP_S, STEADY_S)
         with self.room.hls.offered(spare=self.spare):
             while True:
                 await self.room.demand.wait(self.wanted)
-                began = trio.current_time()
+                lives.begin()
                 failure = await self.room.demand.during(self.wanted, self._life)
                 if failure is None:
                     self._said = None
                     continue
-                if trio.current_time() - began > STEADY_S:
-                    waits = delays(FIRST_AGAIN_S, AGAIN_CAP_S)
+                wait_s = lives.end()
                 self._tell(failure)
-                await trio.sleep(next(waits))
+                await trio.sleep(wait_s)
 
     async def _life(self) -> StreamHubError:
         """One worker, from the order to its end, and why it ended."""

@@ -21,7 +21,7 @@ from streamhub.ingest.relay_worker import OpenWorker, WorkerLike, open_worker
 from streamhub.ingest.room_pass import room_pass
 from streamhub.model.ingress import WhipGrant
 from streamhub.observe.log import get_logger
-from streamhub.rooms.backoff import delays
+from streamhub.rooms.backoff import Lives
 from streamhub.rooms.demand import Demand
 from streamhub.rooms.feed import Feed
 from streamhub.rooms.hls import HlsStream
@@ -173,19 +173,17 @@ class Relay:
     async def _publish_by_whip(self) -> None:
         """In LiveKit as long as the source runs, or is wanted there; whatever goes wrong there is tried again."""
         await self._opened.wait()
-        waits = delays(0.3, SINK_CAP_S)
+        lives = Lives(0.3, SINK_CAP_S, SINK_CAP_S)
         while True:
             if self.livekit_on_demand:
                 await self.room.demand.wait(lambda d: d.livekit_wanted)
             await self._livekit_ready()
-            began = trio.current_time()
+            lives.begin()
             if self.livekit_on_demand:
                 await self.room.demand.during(lambda d: d.livekit_wanted, self._publish)
             else:
                 await self._publish()
-            if trio.current_time() - began > SINK_CAP_S:
-                waits = delays(0.3, SINK_CAP_S)
-            await trio.sleep(next(waits))
+            await trio.sleep(lives.end())
 
     async def _publish(self) -> None:
         """Once, until it ends."""

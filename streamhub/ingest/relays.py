@@ -23,7 +23,7 @@ from streamhub.model.clock import WallClock, utc_now
 from streamhub.model.ingress import WhipGrant
 from streamhub.model.relays import PullSource, RelayGrant, SendMedia, SourceOver
 from streamhub.observe.log import get_logger
-from streamhub.rooms.backoff import delays
+from streamhub.rooms.backoff import Lives, delays
 from streamhub.rooms.hub import Hub
 from streamhub.rooms.room import Room
 from streamhub.wire.flv import Preamble
@@ -292,9 +292,9 @@ class _Pushed:
             await self._run()
 
     async def _run(self) -> None:
-        waits = delays(0.1, KNOWN_CAP_S)
+        lives = Lives(0.1, KNOWN_CAP_S, UNKNOWN_CAP_S)
         while True:
-            began = trio.current_time()
+            lives.begin()
             try:
                 ended = await self.relay().run(Start(kind="flv"), ready=self._ready)
             finally:
@@ -304,9 +304,7 @@ class _Pushed:
                 self.running.end(ended.code, f"{ended.error}. {ended.hint or ''}".strip())
                 return
             log.warning("a relay ended", error=ended.error, code=ended.code, **_where(self.running.grant))
-            if trio.current_time() - began > UNKNOWN_CAP_S:
-                waits = delays(0.1, KNOWN_CAP_S)
-            await trio.sleep(next(waits))
+            await trio.sleep(lives.end())
             self.restarted(self.running.grant, ended)
 
 
