@@ -42,9 +42,12 @@ def parameter_sets(codec: str, data: bytes) -> bytes:
 
 
 def sequence_sets(codec: str, data: bytes) -> bytes:
-    """What must stay the same for a decoder, or a file's header, to go on."""
+    """What must stay the same for a decoder, or a file's header, to go on; each once, however often it is there.
+
+    Cameras put them in front of some key frames twice: the encoder does, and so does who sends it.
+    """
     wanted = _SEQUENCE[codec]
-    return b"".join(nal for kind, nal in leading_nals(codec, data) if kind in wanted)
+    return b"".join(dict.fromkeys(nal for kind, nal in leading_nals(codec, data) if kind in wanted))
 
 
 def is_annex_b(extradata: bytes | None) -> bool:

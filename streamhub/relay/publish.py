@@ -24,6 +24,7 @@ from streamhub.relay.audio import BIT_RATES, RATE, AudioFormat, AudioTranscoder
 from streamhub.relay.failures import failure_of
 from streamhub.relay.late_dtls import ignore_late_dtls
 from streamhub.relay.logs import keep_libav_quiet
+from streamhub.relay.opening import Opening
 from streamhub.relay.shapes import packet_of, shape_of
 from streamhub.relay.units import Unit, read_unit
 
@@ -31,6 +32,7 @@ _HANDSHAKE_S: Final = 15.0
 _WRITE_S: Final = 10.0
 # libav looks at the first ICE candidate alone and gives up if that is TCP's: the order changes from answer to answer.
 _TRIES: Final = 6
+_AT_ONCE: Final = 4  # pictures
 _FINAL = frozenset({"unauthorized", "forbidden", "not_found"})
 
 
@@ -108,10 +110,15 @@ def _run(source: BinaryIO) -> None:
         return
     publication = _connect(header, unit)
     _say(said="running")
+    opening = Opening(time.monotonic())
     while unit is not None:
         # libav may wait in there for ever for a server that has gone: the kernel ends the process then.
         signal.setitimer(signal.ITIMER_REAL, _WRITE_S)
         publication.write(unit)
+        for n, again in enumerate(opening.take(unit, time.monotonic())):
+            publication.write(again)
+            if n % _AT_ONCE == 0:
+                time.sleep(0.001)  # the server's socket holds only so much
         signal.setitimer(signal.ITIMER_REAL, 0)
         unit = read_unit(source)
     publication.close()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.bench.clock import MEASURE
 from tests.bench.figures import percentile, save, table
 from tests.e2e.pages.conftest import CHROMIUM, FLAGS, Hub
 from tests.e2e.pages.rtc.conftest import livekit_hub
@@ -55,48 +56,24 @@ async ({url, token}) => {
     await room.connect(url, token);
 }
 """
-# The ages of all frames of some seconds, in ms.
-MEASURE = """
-(seconds) => new Promise((resolve) => {
-    const video = document.querySelector('video');
-    const canvas = Object.assign(document.createElement('canvas'), {width: 27, height: 1});
-    const pen = canvas.getContext('2d', {alpha: false, willReadFrequently: true});
-    const ages = [], end = performance.now() + seconds * 1000;
-    const read = (now, {expectedDisplayTime, width, height}) => {
-        const bits = Array.from({length: 27}, (_, n) => {
-            pen.drawImage(video, (n * 20 + 8) * width / 640, 12 * height / 360, 4, 16, 0, 0, 1, 1);
-            return pen.getImageData(0, 0, 1, 1).data[0] > 127 ? 1 : 0;
-        });
-        const parity = bits.slice(0, 26).reduce((sum, bit) => sum ^ bit, 0);
-        if (bits[0] === 1 && bits[1] === 0 && bits[26] === parity) {
-            const coded = bits.slice(2, 26).reduce((sum, bit, n) => sum + bit * 2 ** n, 0);
-            const due = (performance.timeOrigin + expectedDisplayTime) % 2 ** 24;
-            ages.push((due - coded + 2 ** 24) % 2 ** 24);
-        }
-        if (now < end) video.requestVideoFrameCallback(read);
-        else resolve(ages);
-    };
-    video.requestVideoFrameCallback(read);
-})
-"""
 
 
-def token(hub: Hub, identity: str, **more: object) -> str:
-    return str(hub.call("POST", "/apps/live/tokens", {"room": ROOM, "identity": identity, **more})["token"])
+def token(hub: Hub, identity: str, room: str = ROOM, **more: object) -> str:
+    return str(hub.call("POST", "/apps/live/tokens", {"room": room, "identity": identity, **more})["token"])
 
 
-def open_ours(browser: Browser, hub: Hub) -> Page:
+def open_ours(browser: Browser, hub: Hub, room: str = ROOM) -> Page:
     page = browser.new_page(viewport={"width": 1280, "height": 800})
-    page.goto(f"{hub.base_url}/play/live/{ROOM}")
-    page.locator(f'.tile[data-identity="{WHO}"][data-seen]').wait_for(timeout=60_000)
+    page.goto(f"{hub.base_url}/play/live/{room}")
+    page.locator(".tile[data-identity][data-seen]").wait_for(timeout=60_000)
     return page
 
 
-def open_plain(browser: Browser, hub: Hub) -> Page:
+def open_plain(browser: Browser, hub: Hub, room: str = ROOM) -> Page:
     page = browser.new_page(viewport={"width": 1280, "height": 800}, bypass_csp=True)
     page.goto(hub.base_url + EMPTY)
     signal = re.findall(r'"port": (\d+)', (hub.data_dir / "livekit.yaml").read_text())[0]
-    page.evaluate(PLAIN, {"url": f"ws://127.0.0.1:{signal}", "token": token(hub, "plain", canPublish=False)})
+    page.evaluate(PLAIN, {"url": f"ws://127.0.0.1:{signal}", "token": token(hub, "plain", room, canPublish=False)})
     page.locator("video").wait_for(timeout=60_000)
     return page
 

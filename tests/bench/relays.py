@@ -29,37 +29,15 @@ QUIET = ["ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "error"]
 START_S = 90.0
 
 
-def make_clip(folder: Path) -> Path:
-    """20 s of 720p30 at about 2 Mbit/s, a key frame a second, no B-frames; AAC at 48 kHz."""
-    file = folder / "clip.flv"
-    video = [
-        "-f",
-        "lavfi",
-        "-i",
-        "testsrc2=size=1280x720:rate=30",
-        "-f",
-        "lavfi",
-        "-i",
-        "sine=frequency=440:sample_rate=48000",
-    ]
-    coded = [
-        "-c:v",
-        "libx264",
-        "-preset",
-        "veryfast",
-        "-bf",
-        "0",
-        "-g",
-        "30",
-        "-b:v",
-        "2M",
-        "-maxrate",
-        "2M",
-        "-bufsize",
-        "2M",
-    ]
-    sound = ["-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "128k", "-t", "20", str(file)]
-    subprocess.run([*QUIET, *video, *coded, *sound], check=True)
+def make_clip(folder: Path, name: str = "clip", *, gop: int = 30) -> Path:
+    """20 s of 720p30 at about 2 Mbit/s, a key frame every ``gop`` pictures, no B-frames; AAC at 48 kHz."""
+    file = folder / f"{name}.flv"
+    picture = ["-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=30"]
+    tone = ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"]
+    coded = ["-c:v", "libx264", "-preset", "veryfast", "-bf", "0", "-g", str(gop)]
+    rate = ["-b:v", "2M", "-maxrate", "2M", "-bufsize", "2M", "-pix_fmt", "yuv420p"]
+    sound = ["-c:a", "aac", "-b:a", "128k", "-t", "20", str(file)]
+    subprocess.run([*QUIET, *picture, *tone, *coded, *rate, *sound], check=True)
     return file
 
 

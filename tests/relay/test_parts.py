@@ -32,6 +32,12 @@ def test_parameter_sets_then_what_is_before_the_first_slice() -> None:
     assert parameter_sets("h264", LONG + IDR) == b""
 
 
+def test_sequence_sets_when_a_camera_sends_them_twice_then_they_are_the_same_as_once() -> None:
+    other = SPS + b"other"
+    assert sequence_sets("h264", LONG + SPS + LONG + PPS + LONG + SPS + LONG + PPS + LONG + IDR) == SPS
+    assert sequence_sets("h264", LONG + SPS + LONG + other + LONG + IDR) == SPS + other
+
+
 def test_parameter_sets_of_h265() -> None:
     vps, sps, pps, idr = b"\x40\x01v", b"\x42\x01s", b"\x44\x01p", b"\x26\x01i"
     stream = LONG + vps + LONG + sps + LONG + pps + LONG + idr

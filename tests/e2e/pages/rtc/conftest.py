@@ -52,9 +52,9 @@ async ({url, token, video, audio, screen}) => {
 
 
 @contextmanager
-def livekit_hub(folder: Path) -> Iterator[Hub]:
+def livekit_hub(folder: Path, **settings: str) -> Iterator[Hub]:
     """A server whose livekit-server is ready."""
-    made = Hub(folder / "data", extra={"STREAMHUB_LIVEKIT_BINARY": livekit_binary()})
+    made = Hub(folder / "data", extra={"STREAMHUB_LIVEKIT_BINARY": livekit_binary(), **settings})
     try:
         made.start()
         wait_until(lambda: livekit_ready(made), "livekit-server is ready", START_S)
