@@ -123,10 +123,13 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _count(text: str) -> int:
-    if not re.fullmatch(r"[1-9]\d{0,3}", text):
-        raise ValueError("expected a number, 1 to 9999")
-    return int(text)
+def _count(least: int, most: int) -> Callable[[str], int]:
+    def check(text: str) -> int:
+        if not re.fullmatch(r"0|[1-9]\d{0,3}", text) or not least <= int(text) <= most:
+            raise ValueError(f"expected a number, {least} to {most}")
+        return int(text)
+
+    return check
 
 
 def _media_address(text: str) -> str:
@@ -272,7 +275,14 @@ class Settings:
     egress_s3_key: str | None = _setting("", _secret(3), "Access key of the bucket; unset: the service's own.")
     egress_s3_secret: str | None = _setting("", _secret(8), "Secret of that access key.", secret=True)
     max_relays: int = _setting(
-        "64", _count, "Most relays (RTMP, RTSP, addresses) at work at a time; one more is refused as too_many_relays."
+        "64",
+        _count(1, 9999),
+        "Most relays (RTMP, RTSP, addresses) at work at a time; one more is refused as too_many_relays.",
+    )
+    viewer_workers: int = _setting(
+        "0",
+        _count(0, 32),
+        "Processes that send MJPEG to the viewers of large rooms, one for each core to spare; 0: none.",
     )
     log_level: str = _setting("info", _choice("debug", "info", "warning", "error"), "Least severe log line shown.")
     log_format: str = _setting("auto", _choice("auto", "text", "json"), "'auto': text in a terminal, JSON otherwise.")

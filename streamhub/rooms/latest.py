@@ -27,15 +27,14 @@ class Latest:
             self.past(self.jpeg)
         self.jpeg, self.live = jpeg, live
         self.seq += 1
-        if self._changed is not None:
-            self._changed.set()
-            self._changed = None
+        self._tell()
 
     def retire(self) -> None:
         """Forget the picture: it is live no more, and nobody who comes now may be shown it. ``seq`` stays."""
         if self.live:
             self.past(self.jpeg)
         self.jpeg, self.live = b"", False
+        self._tell()
 
     def newer_than(self, seq: int) -> bool:
         """Whether there is a picture, and ``seq`` is not it."""
@@ -44,6 +43,15 @@ class Latest:
     async def wait_newer(self, seq: int) -> None:
         """Return once there is a picture other than ``seq``; at once if there already is."""
         while not self.newer_than(seq):
-            if self._changed is None:
-                self._changed = trio.Event()
-            await self._changed.wait()
+            await self.wait_changed()
+
+    async def wait_changed(self) -> None:
+        """Return at the next ``publish`` or ``retire``."""
+        if self._changed is None:
+            self._changed = trio.Event()
+        await self._changed.wait()
+
+    def _tell(self) -> None:
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
