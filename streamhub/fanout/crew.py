@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from itertools import count
 
@@ -161,6 +163,7 @@ class Crew:
     """So many workers. ``run`` is a task its owner must start; without workers it has nothing to do."""
 
     wanted: int
+    open_worker: Callable[[], AbstractAsyncContextManager[Channel]] = open_worker
     _links: list[Link] = attrs.field(factory=list)
     _restarts: int = 0
     _past_pictures: int = 0
@@ -200,7 +203,7 @@ class Crew:
         )
 
     async def _one(self) -> None:
-        async with open_worker() as channel:
+        async with self.open_worker() as channel:
             link = Link(channel)
             self._links.append(link)
             try:

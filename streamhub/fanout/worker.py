@@ -78,6 +78,8 @@ class Worker:
                 while True:
                     await self._take(nursery)
             nursery.cancel_scope.cancel()
+        for room in self.rooms.values():
+            room.retire()
 
     async def _take(self, nursery: trio.Nursery) -> None:
         """All that has come, then each room's newest picture: what was overtaken in the channel nobody gets."""

@@ -88,6 +88,7 @@ class Playback:
         pump, carriers = room.pumps[output], self.carriers
         plain = isinstance(side, Silent) and wire.fd >= 0  # under TLS the keys are here
         if plain and carriers is not None and carriers.ready and len(room.viewers) >= PASS_ON_FROM:
+            wire.shared = True
             return PassedOn(wire, side.pending(), pump, interval_s, carriers, until)
         return Viewer(wire, pump.latest, pump, side, interval_s, until)
 

@@ -1,6 +1,6 @@
 """A viewer whose pictures another process sends; it is counted, limited and made to go like any other.
 
-We keep its socket: to withdraw it is shut down, which takes effect whatever the other process is doing.
+We keep its socket: closing it (``net.connection.DoorWire.shared``) takes effect whatever the other process is doing.
 """
 
 from __future__ import annotations
@@ -34,19 +34,11 @@ class Carriers(Protocol):
         ...
 
 
-class CutWire(Wire, Protocol):
-    """A wire that ends for everybody who has its socket."""
-
-    def cut(self) -> None:
-        """No more bytes in either direction, at once."""
-        ...
-
-
 @attrs.define(eq=False)
 class PassedOn:
     """As ``Viewer`` towards its room. Whoever runs it closes the connection."""
 
-    wire: CutWire
+    wire: Wire
     head: bytes
     pump: Pump
     interval_s: float
@@ -72,6 +64,5 @@ class PassedOn:
             with self._scope:
                 self.end_reason = await self.carriers.carry(self.wire.fd, self.head, self.pump, self.interval_s)
         finally:
-            self.wire.cut()
             if self._scope.cancelled_caught and self.end_reason == "left":
                 self.end_reason = "expired"
