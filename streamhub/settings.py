@@ -117,15 +117,9 @@ def _folder(text: str) -> str:
     return text.rstrip("/")
 
 
-def _port(text: str) -> int:
-    if not re.fullmatch(r"\d{1,5}", text) or int(text) > 65535:
-        raise ValueError("expected a port, 0 to 65535 (0 = a free one)")
-    return int(text)
-
-
 def _count(least: int, most: int) -> Callable[[str], int]:
     def check(text: str) -> int:
-        if not re.fullmatch(r"0|[1-9]\d{0,3}", text) or not least <= int(text) <= most:
+        if not re.fullmatch(r"0|[1-9]\d{0,4}", text) or not least <= int(text) <= most:
             raise ValueError(f"expected a number, {least} to {most}")
         return int(text)
 
@@ -248,8 +242,8 @@ class Settings:
     livekit_binary: str | None = _setting(
         "", str, "Path of livekit-server, or 'off'; unset: looked for on PATH and in the data folder's bin."
     )
-    rtc_udp_port: int = _setting("7882", _port, "UDP port of the managed LiveKit's media (0 = a free one).")
-    rtc_tcp_port: int = _setting("7881", _port, "TCP port of the managed LiveKit's media (0 = a free one).")
+    rtc_udp_port: int = _setting("7882", _count(0, 65535), "UDP port of the managed LiveKit's media (0 = a free one).")
+    rtc_tcp_port: int = _setting("7881", _count(0, 65535), "TCP port of the managed LiveKit's media (0 = a free one).")
     media_address: str = _setting(
         "auto", _media_address, "IP address the managed LiveKit announces for media; 'auto': the one HTTP listens on."
     )

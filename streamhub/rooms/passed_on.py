@@ -15,7 +15,7 @@ from streamhub.rooms.pump import Pump
 from streamhub.rooms.viewer import Wire
 
 # So many viewers of a room cost less here than handing each picture over.
-PASS_ON_FROM = 32
+PASS_ON_FROM = 100
 
 
 class Carriers(Protocol):
