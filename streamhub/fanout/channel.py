@@ -7,7 +7,6 @@ Source: unix(7), SOCK_SEQPACKET and SCM_RIGHTS.
 from __future__ import annotations
 
 import array
-import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -40,17 +39,14 @@ class Channel:
             while not self._sent(packet, fd):
                 await trio.lowlevel.wait_writable(self.sock)
 
-    async def send_newest(self, make: Callable[[], tuple[Message, int] | None]) -> None:
-        """Send what ``make`` gives when there is room, and nothing if that is None. The descriptor is closed."""
+    def send_now(self, packet: bytes, fd: int = -1) -> bool:
+        """Send a packet if there is room and nobody's turn; whether it was sent. See ``send``."""
+        return not self._turn.locked() and self._sent(packet, fd)
+
+    async def send_newest(self, make: Callable[[], tuple[bytes, int]]) -> None:
+        """Send the packet and the descriptor that ``make`` gives once there is room. See ``send``."""
         async with self._in_turn():
-            while (made := make()) is not None:
-                message, fd = made
-                try:
-                    if self._sent(format_message(message), fd):
-                        return
-                finally:
-                    if fd >= 0:
-                        os.close(fd)
+            while not self._sent(*make()):
                 await trio.lowlevel.wait_writable(self.sock)
 
     async def receive(self) -> list[tuple[Message, int]]:

@@ -11,12 +11,13 @@ import attrs
 import trio
 
 from streamhub.fanout.channel import Channel
+from streamhub.fanout.picture import Picture, Watched
 from streamhub.fanout.process import open_worker
 from streamhub.model.workers import WorkerCounts
 from streamhub.observe.log import get_logger
 from streamhub.rooms.backoff import run_supervised
 from streamhub.rooms.pump import Pump
-from streamhub.wire.fanout import BadFanoutMessage, Beat, Ended, Forget, Message, Seat, Show
+from streamhub.wire.fanout import BadFanoutMessage, Beat, Ended, Forget, Seat
 
 # A worker beats every second. One that is silent for so long hangs: its viewers are better off with another.
 SILENT_S = 15.0
@@ -27,16 +28,6 @@ log = get_logger("fanout")
 
 class WorkerLost(Exception):
     """A worker has ended, or hangs."""
-
-
-@attrs.define(eq=False)
-class _Room:
-    """A room of which a worker has viewers."""
-
-    number: int
-    pump: Pump
-    viewers: int = 0
-    left: trio.CancelScope = attrs.field(factory=trio.CancelScope)
 
 
 @attrs.define(eq=False)
@@ -54,7 +45,7 @@ class Link:
     channel: Channel
     beat: Beat | None = None
     _places: dict[int, _Place] = attrs.field(factory=dict)
-    _rooms: dict[Pump, _Room] = attrs.field(factory=dict)
+    _rooms: dict[Picture, Watched] = attrs.field(factory=dict)
     _numbers: count[int] = attrs.field(factory=lambda: count(1))
     _nursery: trio.Nursery | None = None
 
@@ -68,9 +59,9 @@ class Link:
         """How many it has."""
         return len(self._places)
 
-    def watching(self, pump: Pump) -> int:
+    def watching(self, picture: Picture) -> int:
         """How many of them watch this."""
-        return self._rooms[pump].viewers if pump in self._rooms else 0
+        return self._rooms[picture].viewers if picture in self._rooms else 0
 
     async def run(self) -> None:
         """Until the worker is gone: raises WorkerLost then."""
@@ -100,10 +91,10 @@ class Link:
                     place.reason = message.reason
                     place.over.set()
 
-    async def carry(self, fd: int, head: bytes, pump: Pump, interval_s: float) -> str:
+    async def carry(self, fd: int, head: bytes, picture: Picture, interval_s: float) -> str:
         """See ``rooms.passed_on.Carriers``. Counted before the first checkpoint: a crowd is spread evenly too."""
         number, place = next(self._numbers), _Place()
-        room = self._enter(pump)
+        room = self._enter(picture)
         self._places[number] = place
         try:
             await self.channel.send(Seat(number, room.number, interval_s, head), fd)
@@ -115,47 +106,28 @@ class Link:
             self._leave(room)
         return place.reason
 
-    def _enter(self, pump: Pump) -> _Room:
-        room = self._rooms.get(pump)
+    def _enter(self, picture: Picture) -> Watched:
+        room = self._rooms.get(picture)
         if room is None:
-            room = self._rooms[pump] = _Room(next(self._numbers), pump)
+            room = self._rooms[picture] = Watched(next(self._numbers), picture, self.channel)
             assert self._nursery is not None  # whoever asks has looked whether it is ready
-            self._nursery.start_soon(self._show, room)
+            self._nursery.start_soon(self._catch_up, room)
         room.viewers += 1
         return room
 
-    def _leave(self, room: _Room) -> None:
+    def _leave(self, room: Watched) -> None:
         room.viewers -= 1
         if room.viewers == 0:
-            del self._rooms[room.pump]
-            room.left.cancel()
+            del self._rooms[room.picture]
+            room.end()
 
-    async def _show(self, room: _Room) -> None:
-        """Give the worker each picture of the room, the newest where it is behind, while it has viewers of it."""
+    async def _catch_up(self, room: Watched) -> None:
+        """Give it the picture there is, each one for which the channel had no room, and in the end word of that."""
         try:
-            with room.left:
-                await self._show_each(room)
+            await room.run()
             await self.channel.send(Forget(room.number))
         except _GONE:
             pass  # told by who listens
-
-    async def _show_each(self, room: _Room) -> None:
-        latest, shown = room.pump.latest, 0  # the number of the picture the worker has; 0: it has none
-
-        def newest() -> tuple[Message, int] | None:
-            nonlocal shown
-            shown = latest.seq if latest.jpeg else 0
-            if not shown:
-                return Show(room.number, 0), -1
-            chunk = room.pump.chunk()
-            memfd = room.pump.seal(chunk)
-            return None if memfd < 0 else (Show(room.number, len(chunk)), memfd)  # out of memory: the next one then
-
-        while True:
-            if shown != (latest.seq if latest.jpeg else 0):
-                await self.channel.send_newest(newest)
-            else:
-                await latest.wait_changed()
 
 
 @attrs.define(eq=False)
@@ -165,6 +137,7 @@ class Crew:
     wanted: int
     open_worker: Callable[[], AbstractAsyncContextManager[Channel]] = open_worker
     _links: list[Link] = attrs.field(factory=list)
+    _pictures: dict[Pump, Picture] = attrs.field(factory=dict)
     _restarts: int = 0
     _past_pictures: int = 0
     _past_cpu_s: float = 0.0
@@ -187,8 +160,18 @@ class Crew:
         ready = [link for link in self._links if link.ready]
         if not ready:
             return "lost"
-        link = min(ready, key=lambda one: (one.watching(pump), one.viewers))
-        return await link.carry(fd, head, pump, interval_s)
+        picture = self._pictures.get(pump)
+        if picture is None:
+            picture = self._pictures[pump] = Picture(pump)
+        picture.users += 1
+        try:
+            link = min(ready, key=lambda one: (one.watching(picture), one.viewers))
+            return await link.carry(fd, head, picture, interval_s)
+        finally:
+            picture.users -= 1
+            if picture.users == 0:
+                del self._pictures[pump]
+                picture.close()
 
     def counts(self) -> WorkerCounts:
         """For metrics and health."""

@@ -83,13 +83,18 @@ def format_message(message: Message) -> bytes:
                 raise ValueError(f"a head of {len(head)} bytes is too long")
             return packet
         case Show(room, size):
-            return kind + Show.layout.pack(room, size)
+            return format_show(room, size)
         case Forget(room):
             return kind + Forget.layout.pack(room)
         case Ended(viewer, reason):
             return kind + Ended.layout.pack(viewer, REASONS.index(reason))
         case Beat(viewers, pictures, cpu_s):
             return kind + Beat.layout.pack(viewers, pictures, cpu_s)
+
+
+def format_show(room: int, size: int) -> bytes:
+    """A ``Show``: the one packet that is made for every picture."""
+    return b"\1" + Show.layout.pack(room, size)
 
 
 def parse_message(packet: bytes) -> Message:
