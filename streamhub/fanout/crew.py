@@ -16,6 +16,7 @@ from streamhub.fanout.process import open_worker
 from streamhub.model.workers import WorkerCounts
 from streamhub.observe.log import get_logger
 from streamhub.rooms.backoff import run_supervised
+from streamhub.rooms.passed_on import PASS_ON_FROM
 from streamhub.rooms.pump import Pump
 from streamhub.wire.fanout import BadFanoutMessage, Beat, Ended, Forget, Seat
 
@@ -165,13 +166,20 @@ class Crew:
             picture = self._pictures[pump] = Picture(pump)
         picture.users += 1
         try:
-            link = min(ready, key=lambda one: (one.watching(picture), one.viewers))
+            link = self._choose(picture, ready)
             return await link.carry(fd, head, picture, interval_s)
         finally:
             picture.users -= 1
             if picture.users == 0:
                 del self._pictures[pump]
                 picture.close()
+
+    def _choose(self, picture: Picture, ready: list[Link]) -> Link:
+        """The one with the fewest viewers of this, of as few as are worth it: each costs something per picture."""
+        there = [link for link in ready if link.watching(picture)]
+        if all(link.watching(picture) >= PASS_ON_FROM for link in there):
+            there = ready
+        return min(there, key=lambda one: (one.watching(picture), one.viewers))
 
     def counts(self) -> WorkerCounts:
         """For metrics and health."""

@@ -41,10 +41,10 @@ def started(bench: Bench, stack: ExitStack, wanted: int) -> contenders.Contender
 
 
 def workers(bench: Bench) -> None:
-    """One room of 200, 500 and 2 000 viewers with 0, 1 and 2 viewer workers."""
+    """One room of 500, 1 000 and 2 000 viewers with 0, 1 and 2 viewer workers."""
     with ExitStack() as stack:
         alone, *others = [started(bench, stack, wanted) for wanted in (0, 1, 2)]
-        for count in (200, 500, 2000):
+        for count in (500, 1000, 2000):
             n = bench.sized(count)
             rows = bench.in_turn(f"{n} viewers, one room, workers", [alone, *others], "-v", n)
             for other in others:

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import pytest
 import trio
 
-from streamhub.rooms.passed_on import PASS_ON_FROM
 from tests.support.children import gone
 from tests.support.livekit import children
 from tests.support.peer import HttpPeer, connect
 from tests.support.server import Server, run_server
 from tests.support.waiting import eventually
 
+# The real server, but for the number from which on a room is large.
+LARGE = 4
+PROGRAM = [
+    sys.executable,
+    "-c",
+    f"import streamhub.rooms.passed_on as p; p.PASS_ON_FROM = {LARGE}; from streamhub.cli import main; main()",
+]
 PATH = "/live/live/cam1/mjpeg"
 METRICS = "a-metrics-token-for-this"
 
@@ -51,17 +59,20 @@ async def reads_to_its_end(peer: HttpPeer) -> None:
         pass
 
 
-async def test_large_room_when_processes_are_killed_then_others_go_on_and_none_is_left(tmp_path: Path) -> None:
+async def test_large_room_when_processes_are_killed_then_others_go_on_and_none_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.support.server.PROGRAM", PROGRAM)
     env = {"STREAMHUB_VIEWER_WORKERS": "1", "STREAMHUB_METRICS_TOKEN": METRICS}
     async with run_server(tmp_path, env=env) as server:
         await eventually(lambda: working(server), within_s=30)
         (worker,) = children(server.pid)
-        async with server.camera("cam1"), watching(server, PASS_ON_FROM) as ours:
+        async with server.camera("cam1"), watching(server, LARGE) as ours:
             async with watching(server, 3) as theirs:
                 for peer in (*ours, *theirs):
                     await moves(peer)
                 assert await metric(server, "streamhub_viewer_workers_viewers ") == 3
-                assert await metric(server, 'streamhub_stream_viewers{app="live",room="live-cam1"}') == PASS_ON_FROM + 3
+                assert await metric(server, 'streamhub_stream_viewers{app="live",room="live-cam1"}') == LARGE + 3
                 await eventually(lambda: sent(server))
                 os.kill(worker, signal.SIGKILL)
                 with trio.fail_after(10):

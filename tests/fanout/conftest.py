@@ -23,6 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 async def two(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Crew, Workers]]:
     """Two workers that all viewers of the media server go to."""
     monkeypatch.setattr("streamhub.playback.requests.PASS_ON_FROM", 0)
+    monkeypatch.setattr("streamhub.fanout.crew.PASS_ON_FROM", 1)
     async with crew_of(2) as (crew, workers):
         monkeypatch.setattr(media, "carriers", crew)
         yield crew, workers

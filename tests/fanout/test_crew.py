@@ -62,6 +62,20 @@ async def test_small_room_when_it_grows_then_only_those_beyond_are_passed_on(
                 assert media.hub.viewer_count(room_key().app) == 5
 
 
+async def test_room_takes_a_further_worker_only_when_those_it_has_are_worth_it(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, workers = two
+    monkeypatch.setattr("streamhub.fanout.crew.PASS_ON_FROM", 3)
+    async with scene() as media, source(media) as camera, AsyncExitStack() as stack:
+        await camera.show(jpeg(1))
+        seen = []
+        for _ in range(8):
+            await stack.enter_async_context(watching(media.port, 1))
+            seen.append(sorted(len(w.viewers) for w in workers.running))
+        assert seen == [[0, 1], [0, 2], [0, 3], [1, 3], [2, 3], [3, 3], [3, 4], [4, 4]]
+
+
 async def test_viewer_who_comes_after_the_camera_has_gone_is_not_shown_its_last_picture(two: Two) -> None:
     async with scene() as media:
         async with source(media) as camera:
