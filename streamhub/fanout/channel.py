@@ -27,7 +27,10 @@ _FLAGS = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 
 @attrs.define(eq=False)
 class Channel:
-    """Sends in the order asked for, and receives. Everything raises BrokenResourceError once the other end is gone."""
+    """Sends in the order asked for, and receives.
+
+    Everything raises BrokenResourceError once the other end is gone, or the kernel refuses to pass more on.
+    """
 
     sock: socket.socket
     _turn: trio.Lock = attrs.field(factory=trio.Lock)
@@ -76,9 +79,10 @@ class Channel:
         return found
 
     def close(self) -> None:
-        """Close it; whoever waits on it gets ClosedResourceError."""
-        trio.lowlevel.notify_closing(self.sock)
-        self.sock.close()
+        """Close it; whoever waits on it gets ClosedResourceError. May be called again."""
+        if self.sock.fileno() >= 0:
+            trio.lowlevel.notify_closing(self.sock)
+            self.sock.close()
 
     @asynccontextmanager
     async def _in_turn(self) -> AsyncIterator[None]:

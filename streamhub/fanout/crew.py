@@ -128,7 +128,7 @@ class Link:
             await room.run()
             await self.channel.send(Forget(room.number))
         except _GONE:
-            pass  # told by who listens
+            self.channel.close()  # a worker that gets no pictures is of no use: who listens tells of it
 
 
 @attrs.define(eq=False)

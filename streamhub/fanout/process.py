@@ -48,8 +48,7 @@ async def open_worker() -> AsyncIterator[Channel]:
                 await _end(process)
                 nursery.cancel_scope.cancel()
     finally:
-        if ours.fileno() >= 0:
-            channel.close()
+        channel.close()
 
 
 async def _end(process: trio.Process) -> None:
