@@ -245,3 +245,25 @@ async def test_counts_go_on_after_a_worker_was_replaced() -> None:
         workers.running[0].channel.close()
         await eventually(lambda: crew.counts().restarts == 1 and crew.counts().running == 1)
         assert crew.counts().pictures == 7
+
+
+async def test_picture_that_was_taken_back_is_not_shown_to_who_comes_before_the_next() -> None:
+    latest = Latest()
+    pump = Pump(latest, lambda jpeg: b"[%s]" % jpeg)
+    pairs = [trio.socket.socketpair() for _ in range(2)]
+    async with crew_of(1) as (crew, _), trio.open_nursery() as nursery:
+        latest.publish(b"1", live=True)
+        seen = []
+        for mine, viewer in pairs:
+            nursery.start_soon(crew.carry, viewer.fileno(), b"head", pump, 0.0)
+            await trio.testing.wait_all_tasks_blocked()
+            seen.append(await mine.recv(100))
+            latest.retire()
+        latest.publish(b"2", live=True)
+        seen += [await mine.recv(100) for mine, _ in pairs]
+        nursery.cancel_scope.cancel()
+    for both in pairs:
+        for one in both:
+            one.close()
+    assert b"".join(seen[0::2]) == b"head[1][2]"
+    assert b"".join(seen[1::2]) == b"head[2]"
