@@ -24,6 +24,7 @@ from streamhub import __version__
 from streamhub.demo import DEMO_ROOM, run_demo
 from streamhub.doors import make_route, no_doors
 from streamhub.errors import ConfigError
+from streamhub.fanout.crew import Crew
 from streamhub.ingest.camera_ws import CameraDoor
 from streamhub.ingest.livekit_ingress import report_ingress_watch
 from streamhub.livekit.choose import Choice, Keeper, choose_livekit, media_address, report_end
@@ -37,7 +38,7 @@ from streamhub.net.addresses import bracketed, is_any_host, lan_address
 from streamhub.net.front import Front
 from streamhub.net.guard import OutboundRules
 from streamhub.net.hypercorn import hypercorn_config
-from streamhub.net.listeners import Address, open_tcp, open_unix, remove_socket_file
+from streamhub.net.listeners import Address, open_tcp, open_unix, remove_socket_file, tls_context
 from streamhub.net.peers import Peers, PeerScope
 from streamhub.observe.log import get_logger
 from streamhub.observe.memory import GiveBack, keep_what_is_there, trim, use_one_heap
@@ -108,7 +109,7 @@ async def serve(
     use_one_heap()
     # SQLite's threads and the loop share the GIL: with the default of 5 ms a busy loop makes each row read take 20 ms.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    tls = tls_context(settings)
+    tls = tls_context(settings.tls_cert, settings.tls_key)
     binds = [reachable_bind(b) if options.lan else b for b in settings.http_bind]
     await trio.to_thread.run_sync(make_data_dir, settings.data_dir)
     async with (
@@ -140,19 +141,21 @@ async def serve(
         hub = Hub(ledger.apply, placeholder, Batched(last_seen).get, hls_files=hls_files)
         choice = _livekit_choice(settings, addresses, lan, f"http://{hook_address}{HOOK_PATH}")
         livekit, keeper = choose_livekit(prepared.livekit, choice)
-        services = _services(store, hub, ledger, prepared, settings, stop, livekit)
+        crew = Crew(settings.viewer_workers)
+        services = _services(store, hub, ledger, prepared, settings, stop, livekit, crew)
         # The text of /metrics is made in a thread; the rooms belong to this one.
         metrics.watch_rooms(
             lambda: trio.from_thread.run_sync(services.rooms.statuses),
             lambda: (hub.totals.frames, hub.totals.bytes, hub.totals.dropped),
         )
+        metrics.watch_workers(lambda: trio.from_thread.run_sync(crew.counts))
         demo = RoomKey(AppName("live"), RoomName(DEMO_ROOM)) if options.demo else None
         front = Front(
             wrap_app(PeerScope(_web(services, hub, metrics, settings, tls, demo), peers), 0, "asgi"),
             hypercorn_config(),
             make_route(
                 CameraDoor(hub, services.access, ledger.apply, lambda r: metrics.handshakes.labels(r).inc()),
-                Playback(hub, services.access),
+                Playback(hub, services.access, crew),
                 placeholder,
                 hub.last_seen,
                 SignalDoor(livekit),
@@ -182,6 +185,8 @@ async def serve(
             await root.start(relaying.run, rtmp, tls)
             if keeper is not None:
                 root.start_soon(run_supervised, keeper.run, partial(report_end, livekit), name="livekit")
+            if crew.wanted:
+                root.start_soon(crew.run)
             keep_what_is_there()
             await root.start(front.serve, listeners)
             root.start_soon(GiveBack(lambda: front.connections, trim).run)
@@ -239,7 +244,14 @@ def _egress(settings: Settings, hub: Hub, livekit: LiveKit) -> EgressHls | None:
 
 
 def _services(
-    store: Store, hub: Hub, ledger: Ledger, prepared: Prepared, settings: Settings, stop: trio.Event, livekit: LiveKit
+    store: Store,
+    hub: Hub,
+    ledger: Ledger,
+    prepared: Prepared,
+    settings: Settings,
+    stop: trio.Event,
+    livekit: LiveKit,
+    crew: Crew,
 ) -> Services:
     return build_services(
         store,
@@ -256,6 +268,7 @@ def _services(
         join_rules=join_rules(settings),
         ingress_rules=IngressRules(settings.ingress == "livekit", settings.public_rtmp_url),
         outbound=OutboundRules(settings.outbound_allow),
+        workers=crew.counts,
     )
 
 
@@ -335,23 +348,6 @@ async def open_rtmp(
 def reachable_bind(bind: Bind) -> Bind:
     """The bind that ``--lan`` makes of one: the same port on every address."""
     return bind if bind.path else attrs.evolve(bind, host="::" if ":" in bind.host else "0.0.0.0")  # noqa: S104
-
-
-def tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """The server's TLS, or None without a certificate. Raises ConfigError for files that do not fit."""
-    if settings.tls_cert is None or settings.tls_key is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    try:
-        context.load_cert_chain(settings.tls_cert, settings.tls_key)
-    except (OSError, ssl.SSLError) as exc:
-        raise ConfigError(
-            f"cannot use tls_cert and tls_key: {exc}",
-            hint="Give a PEM certificate chain and the key that belongs to it.",
-        ) from None
-    return context
 
 
 def raise_descriptor_limit() -> None:

@@ -117,16 +117,13 @@ def _folder(text: str) -> str:
     return text.rstrip("/")
 
 
-def _port(text: str) -> int:
-    if not re.fullmatch(r"\d{1,5}", text) or int(text) > 65535:
-        raise ValueError("expected a port, 0 to 65535 (0 = a free one)")
-    return int(text)
+def _count(least: int, most: int) -> Callable[[str], int]:
+    def check(text: str) -> int:
+        if not re.fullmatch(r"0|[1-9]\d{0,4}", text) or not least <= int(text) <= most:
+            raise ValueError(f"expected a number, {least} to {most}")
+        return int(text)
 
-
-def _count(text: str) -> int:
-    if not re.fullmatch(r"[1-9]\d{0,3}", text):
-        raise ValueError("expected a number, 1 to 9999")
-    return int(text)
+    return check
 
 
 def _media_address(text: str) -> str:
@@ -245,8 +242,8 @@ class Settings:
     livekit_binary: str | None = _setting(
         "", str, "Path of livekit-server, or 'off'; unset: looked for on PATH and in the data folder's bin."
     )
-    rtc_udp_port: int = _setting("7882", _port, "UDP port of the managed LiveKit's media (0 = a free one).")
-    rtc_tcp_port: int = _setting("7881", _port, "TCP port of the managed LiveKit's media (0 = a free one).")
+    rtc_udp_port: int = _setting("7882", _count(0, 65535), "UDP port of the managed LiveKit's media (0 = a free one).")
+    rtc_tcp_port: int = _setting("7881", _count(0, 65535), "TCP port of the managed LiveKit's media (0 = a free one).")
     media_address: str = _setting(
         "auto", _media_address, "IP address the managed LiveKit announces for media; 'auto': the one HTTP listens on."
     )
@@ -272,7 +269,14 @@ class Settings:
     egress_s3_key: str | None = _setting("", _secret(3), "Access key of the bucket; unset: the service's own.")
     egress_s3_secret: str | None = _setting("", _secret(8), "Secret of that access key.", secret=True)
     max_relays: int = _setting(
-        "64", _count, "Most relays (RTMP, RTSP, addresses) at work at a time; one more is refused as too_many_relays."
+        "64",
+        _count(1, 9999),
+        "Most relays (RTMP, RTSP, addresses) at work at a time; one more is refused as too_many_relays.",
+    )
+    viewer_workers: int = _setting(
+        "0",
+        _count(0, 32),
+        "Processes that send MJPEG to the viewers of large rooms, one for each core to spare; 0: none.",
     )
     log_level: str = _setting("info", _choice("debug", "info", "warning", "error"), "Least severe log line shown.")
     log_format: str = _setting("auto", _choice("auto", "text", "json"), "'auto': text in a terminal, JSON otherwise.")

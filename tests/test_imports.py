@@ -27,6 +27,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "store": COMMON,
     "net": COMMON | {"wire"},
     "rooms": COMMON | {"wire"},
+    "fanout": COMMON | {"net", "rooms", "wire"},
     "livekit": COMMON | {"wire", "net"},
     "ingest": COMMON | {"wire", "rooms", "livekit", "net"},
     "services": COMMON | {"store", "rooms", "livekit", "ingest", "wire", "net"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket as stdlib_socket
+from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -131,14 +132,18 @@ class Taken:
 
 
 class DoorWire:
-    """A taken-over connection as viewers use it (``rooms.viewer.Wire``)."""
+    """A taken-over connection as viewers use it (``rooms.viewer.Wire``).
 
-    __slots__ = ("_socket", "_stream", "fd")
+    ``shared``: another process has the socket too, and ``close`` ends it for both.
+    """
+
+    __slots__ = ("_socket", "_stream", "fd", "shared")
 
     def __init__(self, stream: trio.SocketStream | trio.SSLStream[trio.SocketStream]) -> None:
         self._stream = stream
         self._socket = stream.socket if isinstance(stream, trio.SocketStream) else None
         self.fd = self._socket.fileno() if self._socket is not None else -1
+        self.shared = False
 
     async def send_all(self, data: bytes | memoryview) -> None:
         """Send everything; on cancellation the connection is of no more use."""
@@ -189,6 +194,12 @@ class DoorWire:
 
     async def close(self) -> None:
         """Close at once, sending nothing more."""
+        if self.shared and self._socket is not None:
+            with suppress(OSError):  # the peer was first
+                self._socket.shutdown(stdlib_socket.SHUT_RDWR)
+            # Epoll, which knows the socket by its number here, tells of that once: now, and not when the number is
+            # another socket's while this one is still open elsewhere.
+            await trio.lowlevel.cancel_shielded_checkpoint()
         await trio.aclose_forcefully(self._stream)
 
     async def linger(self, seconds: float, most_bytes: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import ssl
 from pathlib import Path
 
 import attrs
@@ -99,3 +100,20 @@ def _fix(exc: OSError, setting: str) -> str:
     if exc.errno == errno.EACCES:
         return f"Ports below 1024 need root: set {setting} to a higher one and put a proxy in front."
     return f"Set {setting} to an address of this machine."
+
+
+def tls_context(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    """The server's TLS, or None without a certificate. Raises ConfigError for files that do not fit."""
+    if cert is None or key is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(cert, key)
+    except (OSError, ssl.SSLError) as exc:
+        raise ConfigError(
+            f"cannot use tls_cert and tls_key: {exc}",
+            hint="Give a PEM certificate chain and the key that belongs to it.",
+        ) from None
+    return context

@@ -24,6 +24,7 @@ from streamhub.model.clock import WallClock, utc_now
 from streamhub.model.ingress import IngressState
 from streamhub.model.relays import RelayCounts
 from streamhub.model.streams import RoomStatus, State, StreamType
+from streamhub.model.workers import WorkerCounts
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _KINDS = {"mjpeg": "http", "ws": "ws"}
@@ -78,6 +79,10 @@ class Metrics:
     def watch_relays(self, counts: Callable[[], RelayCounts]) -> None:
         """Read the relays at each scrape."""
         self.registry.register(_Relays(counts))
+
+    def watch_workers(self, counts: Callable[[], WorkerCounts]) -> None:
+        """Read the viewer workers at each scrape."""
+        self.registry.register(_Workers(counts))
 
     def exposition(self) -> bytes:
         """The text of ``/metrics`` (format 0.0.4). Takes milliseconds with many rooms: call it in a thread."""
@@ -170,3 +175,19 @@ class _Relays(Collector):
         yield GaugeMetricFamily("streamhub_relays_running", "Relays at work.", value=found.running)
         yield GaugeMetricFamily("streamhub_relays_most", "Most relays that may be at work.", value=found.most)
         yield GaugeMetricFamily("streamhub_rtmp_connections", "Encoders connected by RTMP.", value=found.encoders)
+
+
+class _Workers(Collector):
+    def __init__(self, counts: Callable[[], WorkerCounts]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterable[Metric]:
+        found = self._counts()
+        yield GaugeMetricFamily("streamhub_viewer_workers", "Viewer workers at work.", value=found.running)
+        yield GaugeMetricFamily("streamhub_viewer_workers_viewers", "Viewers they have.", value=found.viewers)
+        for name, doc, value in (
+            ("pictures", "Pictures they have sent whole.", found.pictures),
+            ("cpu_seconds", "CPU time they have used.", found.cpu_s),
+            ("restarts", "How often one was started anew.", found.restarts),
+        ):
+            yield CounterMetricFamily(f"streamhub_viewer_workers_{name}", doc, value=value)

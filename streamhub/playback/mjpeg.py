@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
 import attrs
 
 from streamhub.net.connection import Taken
 from streamhub.playback.requests import Playback, answer, answering, interval_of, require_get, split_path
 from streamhub.rooms.room import Room
+from streamhub.rooms.silent import Silent
 from streamhub.wire.http import format_head
 from streamhub.wire.multipart import CONTENT_TYPE, OPENING
 
-# A viewer has nothing to say; one that talks this much is no viewer.
-MOST_INPUT_BYTES = 65536
 _HEADERS = (
     ("Content-Type", CONTENT_TYPE),
     ("Cache-Control", "no-store, no-cache, must-revalidate"),
@@ -23,28 +20,6 @@ _HEADERS = (
     ("Access-Control-Expose-Headers", "X-Stream-State"),
     ("X-Accel-Buffering", "no"),
 )
-
-
-@attrs.define
-class _Silent:
-    """The side channel of an MJPEG viewer: the head of the answer, then nothing."""
-
-    head: bytes
-    _input: int = 0
-
-    def received(self, data: bytes) -> bool:
-        self._input += len(data)
-        return bool(data) and self._input <= MOST_INPUT_BYTES
-
-    def pending(self) -> bytes:
-        head, self.head = self.head, b""
-        return head
-
-    def next_at(self) -> float:
-        return math.inf
-
-    def alive(self) -> bool:
-        return True
 
 
 @attrs.frozen(eq=False)
@@ -68,7 +43,7 @@ class MjpegDoor:
             taken.answered = False
             return
 
-        def side(room: Room) -> _Silent:
-            return _Silent(format_head(200, (*_HEADERS, ("X-Stream-State", room.shown[0].value))) + OPENING)
+        def side(room: Room) -> Silent:
+            return Silent(format_head(200, (*_HEADERS, ("X-Stream-State", room.shown[0].value))) + OPENING)
 
         await self.playback.seat(taken, grant, "mjpeg", side, interval_s)

@@ -15,7 +15,9 @@ from streamhub.model.access import ViewerAuthority, ViewGrant
 from streamhub.net.connection import DoorWire, Taken
 from streamhub.observe.log import get_logger
 from streamhub.rooms.hub import Hub
+from streamhub.rooms.passed_on import PASS_ON_FROM, Carriers, PassedOn
 from streamhub.rooms.room import Output, Room
+from streamhub.rooms.silent import Silent
 from streamhub.rooms.viewer import Side, Viewer
 from streamhub.wire.http import format_error
 
@@ -33,6 +35,8 @@ class Playback:
 
     hub: Hub
     authority: ViewerAuthority
+    # Who sends for us to those who only look on, in a large room.
+    carriers: Carriers | None = None
 
     async def grant(self, app: str, room: str, token: str | None) -> ViewGrant:
         """Ask whether this viewer may watch; raises what the authority raises, or Unavailable if it is too slow."""
@@ -46,7 +50,7 @@ class Playback:
         output: Output,
         make_side: Callable[[Room], Side],
         interval_s: float,
-        farewell: Callable[[Viewer, DoorWire], Awaitable[None]] | None = None,
+        farewell: Callable[[Viewer | PassedOn, DoorWire], Awaitable[None]] | None = None,
     ) -> None:
         """Hand the connection to the room as a viewer and return; raises TooMany or Unavailable.
 
@@ -58,8 +62,7 @@ class Playback:
             self._check_caps(room, grant)
             wire = DoorWire(taken.stream)
             until = trio.current_time() + _seconds_left(grant, self.hub)
-            pump = room.pumps[output]
-            viewer = Viewer(wire, pump.latest, pump, make_side(room), interval_s, until)
+            viewer = self._viewer(wire, room, output, make_side(room), interval_s, until)
 
             async def watch() -> None:
                 try:
@@ -78,6 +81,16 @@ class Playback:
         finally:
             if not seated:
                 self.hub.release(room)
+
+    def _viewer(
+        self, wire: DoorWire, room: Room, output: Output, side: Side, interval_s: float, until: float
+    ) -> Viewer | PassedOn:
+        pump, carriers = room.pumps[output], self.carriers
+        plain = isinstance(side, Silent) and wire.fd >= 0  # under TLS the keys are here
+        if plain and carriers is not None and carriers.ready and len(room.viewers) >= PASS_ON_FROM:
+            wire.shared = True
+            return PassedOn(wire, side.pending(), pump, interval_s, carriers, until)
+        return Viewer(wire, pump.latest, pump, side, interval_s, until)
 
     def _check_caps(self, room: Room, grant: ViewGrant) -> None:
         per_room, per_app = grant.limits.per_room, grant.limits.per_app

@@ -14,6 +14,7 @@ from streamhub.errors import Forbidden, Invalid, NotFound, StreamHubError, TooMa
 from streamhub.net.connection import DoorWire, Taken
 from streamhub.net.websocket import Opcode, ServerSocket, accept
 from streamhub.playback.requests import Playback, interval_of
+from streamhub.rooms.passed_on import PassedOn
 from streamhub.rooms.room import Output, Room
 from streamhub.rooms.viewer import Viewer
 from streamhub.wire.viewer import state_message, viewer_refusal
@@ -116,7 +117,7 @@ class ViewerDoor:
                 talk.received(taken.rest)
             return talk
 
-        async def farewell(viewer: Viewer, wire: DoorWire) -> None:
+        async def farewell(viewer: Viewer | PassedOn, wire: DoorWire) -> None:
             if viewer.end_reason in ("expired", "withdrawn"):  # access ended: ask again, and be told why not
                 socket.text(viewer_refusal(*_EXPIRED))
                 socket.close(*_EXPIRED)

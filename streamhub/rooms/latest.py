@@ -13,12 +13,14 @@ class Latest:
     """A slot for one picture. ``seq`` rises with every ``publish``; ``live`` is False for a placeholder.
 
     ``past`` is told each picture that was live when it is not any more, and nothing live takes its place.
+    ``follow`` is called at once after each ``publish`` and ``retire``.
     """
 
     jpeg: bytes = b""
     seq: int = 0
     live: bool = False
     past: Callable[[bytes], None] = lambda _jpeg: None
+    follow: Callable[[], None] | None = None
     _changed: trio.Event | None = None
 
     def publish(self, jpeg: bytes, *, live: bool) -> None:
@@ -30,12 +32,16 @@ class Latest:
         if self._changed is not None:
             self._changed.set()
             self._changed = None
+        if self.follow is not None:
+            self.follow()
 
     def retire(self) -> None:
         """Forget the picture: it is live no more, and nobody who comes now may be shown it. ``seq`` stays."""
         if self.live:
             self.past(self.jpeg)
         self.jpeg, self.live = b"", False
+        if self.follow is not None:
+            self.follow()
 
     def newer_than(self, seq: int) -> bool:
         """Whether there is a picture, and ``seq`` is not it."""

@@ -37,7 +37,7 @@ class Outlet(Protocol):
         ...
 
 
-def _sealed(chunk: bytes) -> int:
+def sealed(chunk: bytes) -> int:
     """A memfd holding ``chunk`` that can never change again, for the kernel shares its pages; -1 if there is none."""
     try:
         memfd = os.memfd_create("frame", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
@@ -61,6 +61,8 @@ class Pump:
     latest: Latest
     form: Callable[[bytes], bytes]
     ready: dict[Outlet, None] = attrs.field(factory=dict)
+    # Makes a descriptor of the chunk, -1 if it cannot; closed after the picture.
+    seal: Callable[[bytes], int] = sealed
     _chunk: bytes = b""
     _chunk_seq: int = 0
 
@@ -80,7 +82,7 @@ class Pump:
         if not self.ready:
             return
         chunk, seq = self.chunk(), self.latest.seq
-        memfd = _sealed(chunk) if len(self.ready) >= SENDFILE_FROM else -1
+        memfd = self.seal(chunk) if len(self.ready) >= SENDFILE_FROM else -1
         size = len(chunk)
         outlets = list(self.ready)
         try:

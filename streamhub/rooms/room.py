@@ -28,6 +28,7 @@ from streamhub.rooms.demand import Demand
 from streamhub.rooms.feed import Feed
 from streamhub.rooms.hls import RoomHls
 from streamhub.rooms.latest import Latest
+from streamhub.rooms.passed_on import PassedOn
 from streamhub.rooms.posters import Poster, Posters
 from streamhub.rooms.pump import Pump
 from streamhub.rooms.session import Session
@@ -72,7 +73,7 @@ class Room:
     opened: trio.Event = attrs.field(factory=trio.Event)
     closed: trio.Event = attrs.field(factory=trio.Event)
     state_version: int = 0
-    viewers: dict[Viewer, Output] = attrs.field(factory=dict)
+    viewers: dict[Viewer | PassedOn, Output] = attrs.field(factory=dict)
     pumps: dict[Output, Pump] = attrs.field(init=False)
     accompany: Accompany | None = attrs.field(kw_only=True, default=None)
     hls: RoomHls = attrs.field(kw_only=True, default=attrs.Factory(lambda self: RoomHls(self.clock), takes_self=True))
@@ -245,7 +246,7 @@ class Room:
 
     # --- the viewers ----------------------------------------------------------------------------------------
 
-    def add_viewer(self, viewer: Viewer, output: Output) -> None:
+    def add_viewer(self, viewer: Viewer | PassedOn, output: Output) -> None:
         """Count ``viewer`` among the room's, from now on until ``remove_viewer``."""
         self.viewers[viewer] = output
         if output != "camera_ws":
@@ -253,7 +254,7 @@ class Room:
         self.demand.come("page" if output == "camera_ws" else "pictures")
         self._poke()
 
-    def remove_viewer(self, viewer: Viewer) -> None:
+    def remove_viewer(self, viewer: Viewer | PassedOn) -> None:
         """The viewer has left."""
         output = self.viewers.pop(viewer, None)
         if output is not None:

@@ -14,6 +14,7 @@ from streamhub.livekit.server import LiveKit, State
 from streamhub.livekit.tokens import LiveKitKeys
 from streamhub.model.clock import WallClock, utc_now
 from streamhub.model.names import RoomKey
+from streamhub.model.workers import WorkerCounts
 from streamhub.net.guard import OutboundRules
 from streamhub.services.access import Access
 from streamhub.services.all_rooms import AllRooms
@@ -93,11 +94,12 @@ def build_services(
     live: HearsOfLiveKit | None = None,
     hls: OrdersHls | None = None,
     egress: EgressHls | None = None,
+    workers: Callable[[], WorkerCounts] | None = None,
 ) -> Services:
     """The services over one store and one hub. Starts nothing. Without ``server`` WebRTC is taken to work.
 
     ``live`` hears what goes on in LiveKit's rooms. ``outbound`` says what pulls may open.
-    ``egress`` makes HLS instead of ``hls``.
+    ``egress`` makes HLS instead of ``hls``. ``workers`` tells of the viewer workers.
     """
     cache = AppCache(store)
 
@@ -147,7 +149,7 @@ def build_services(
         streams=streams,
         hls=Hls(streams, egress or hls or NoHls()),
         access=access,
-        health=Health(store, hub, data_dir, now, stopping, server, ingress_watch, egress, relays),
+        health=Health(store, hub, data_dir, now, stopping, server, ingress_watch, egress, relays, workers),
         stats=Stats(store, rooms, data_dir, ingress, ingress_watch, server, egress),
         reconciler=Reconciler(store, rooms, access),
         watch=watch,

@@ -15,6 +15,7 @@ from streamhub.ingest.livekit_ingress import IngressWatch
 from streamhub.livekit.server import OLD_HINT, LiveKit, State
 from streamhub.model.clock import WallClock, utc_now
 from streamhub.model.ingress import IngressState
+from streamhub.model.workers import WorkerCounts
 from streamhub.services.live import LiveRooms
 from streamhub.services.livekit_egress import EgressHls
 from streamhub.services.relay_sources import RelaySources
@@ -53,6 +54,7 @@ class Health:
     ingress_watch: IngressWatch | None = None
     egress: EgressHls | None = None
     relays: RelaySources | None = None
+    workers: Callable[[], WorkerCounts] | None = None
 
     async def checks(self) -> list[Check]:
         """All checks, in a fixed order; takes five seconds at most each."""
@@ -66,6 +68,7 @@ class Health:
             *self._check_egress(),
             self._check_rtmp(),
             self._check_relays(),
+            *self._check_workers(),
         ]
 
     async def _check_store(self) -> Check:
@@ -166,3 +169,11 @@ class Health:
             return Check("relays", False, detail, "The next source is refused: end one, or use a bigger machine.")
         hint = next((f.hint for f in now.failing if f.hint), "")
         return Check("relays", True, detail, hint)
+
+    def _check_workers(self) -> list[Check]:
+        """Only where there are to be some. Without them the server sends by itself."""
+        if self.workers is None or (now := self.workers()).wanted == 0:
+            return []
+        detail = f"{now.running} of {now.wanted} running with {now.viewers} viewers, {now.restarts} restarts"
+        ok = now.running == now.wanted
+        return [Check("viewer_workers", ok, detail, "" if ok else "They are started anew; the log says why they end.")]

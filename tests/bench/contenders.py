@@ -38,12 +38,15 @@ class Contender:
     external: bool = False
     token: str = ""
     started_s: float = 0.0
+    # Its other processes, which are accounted with it.
+    helpers: tuple[int, ...] = ()
 
     @property
     def options(self) -> list[object]:
         """What the load generator needs to know."""
         keys: list[object] = ["-k", self.keys] if self.keys else []
-        return ["-u", self.path, "-P", self.pid, *keys, *(["-X"] if self.external else [])]
+        pids = ",".join(map(str, (self.pid, *self.helpers)))
+        return ["-u", self.path, "-P", pids, *keys, *(["-X"] if self.external else [])]
 
     def call(self, method: str, path: str, body: object = None) -> Any:
         """One REST call by the admin: its data."""

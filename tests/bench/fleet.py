@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench import api, contenders, report
+from tests.bench import api, contenders, report, workers
 from tests.bench.figures import save
 from tests.bench.native import LOAD_CORE, SERVER_CORE, build
 from tests.bench.runs import Bench, Row, carries
@@ -186,6 +186,7 @@ CASES: dict[str, tuple[Callable[[Bench], None], float]] = {  # and about how man
     "viewers": (viewers, 4.5),
     "most": (most, 6),
     "rooms": (rooms, 1),
+    "workers": (workers.workers, 4),
     "cameras": (cameras, 4.5),
     "mixed": (mixed, 1),
     "slow": (slow, 1.8),

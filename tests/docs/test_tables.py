@@ -14,6 +14,7 @@ from streamhub.model.ingress import IngressState
 from streamhub.model.names import AppName, RoomKey, RoomName
 from streamhub.model.relays import RelayCounts
 from streamhub.model.streams import RoomStatus, SourceStatus, State, StreamType
+from streamhub.model.workers import WorkerCounts
 from streamhub.observe.metrics import Metrics
 from streamhub.settings import describe, load_settings
 from streamhub.web.app import all_routes
@@ -91,6 +92,7 @@ def test_operations_page_lists_every_metric_with_its_labels() -> None:
     room = RoomStatus(RoomKey(AppName("a"), RoomName("a")), State.LIVE, now, source, {"mjpeg": 1, "ws": 1})
     metrics.watch_rooms(lambda: [room], lambda: (0, 0, {}))
     metrics.watch_relays(lambda: RelayCounts(1, 2, {("a", IngressState.ERROR): 1}, (), {("a", "eof"): 1}, 1))
+    metrics.watch_workers(lambda: WorkerCounts(1, 1, 1, 1, 1.0, 1))
     metrics.http_observe("GET", "/", 200, 0.1)
     for counter in (metrics.errors, metrics.stream_events):
         counter.labels("a", "b").inc()

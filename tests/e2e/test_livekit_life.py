@@ -14,6 +14,7 @@ import trio
 from livekit.protocol import rtc
 from trio_websocket import ConnectionClosed
 
+from tests.support.children import gone
 from tests.support.livekit import livekit_env, livekit_pids
 from tests.support.server import Server, run_server
 from tests.support.waiting import eventually
@@ -44,13 +45,6 @@ async def join_path(server: Server, identity: str = "me") -> str:
     answer = await server.request("POST", "/api/v1/apps/live/tokens", body)
     assert answer.status == 201, answer.body
     return "/rtc?" + urlencode({"access_token": answer.data["token"], "protocol": 9, "auto_subscribe": 0})
-
-
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
 
 
 async def test_client_joins_a_room_through_our_port(server: Server) -> None:

@@ -23,6 +23,7 @@ from streamhub.livekit.managed import ManagedServer, find_binary
 from streamhub.livekit.server import LiveKit, State
 from streamhub.rooms.backoff import run_supervised
 from tests.livekit.conftest import KEYS, running_livekit
+from tests.support.children import gone
 from tests.support.livekit import livekit_binary
 from tests.support.waiting import eventually
 
@@ -31,13 +32,6 @@ WISHES = Wishes(keys=KEYS, udp=0, tcp=0, node_ip=LOOPBACK)
 
 def children(pid: int) -> list[int]:
     return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
 
 
 def guard_pid(managed: ManagedServer) -> int:

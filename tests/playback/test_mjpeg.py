@@ -9,7 +9,7 @@ import trio.testing
 
 from streamhub.model.access import ViewerLimits, ViewGrant
 from streamhub.model.streams import Published, State
-from streamhub.playback.mjpeg import MOST_INPUT_BYTES
+from streamhub.rooms.silent import MOST_INPUT_BYTES
 from tests.playback.scene import scene, source, wall
 from tests.support.media import Authority, jpeg, room_key
 from tests.support.peer import connect

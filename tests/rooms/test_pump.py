@@ -274,7 +274,7 @@ async def test_push_when_the_memfd_cannot_be_filled_then_it_writes_and_closes_it
 
 
 def test_memfd_when_made_then_it_can_never_change_again() -> None:
-    memfd = pump_module._sealed(b"picture")
+    memfd = pump_module.sealed(b"picture")
     try:
         assert os.pread(memfd, 100, 0) == b"picture"
         with pytest.raises(PermissionError):

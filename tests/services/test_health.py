@@ -16,6 +16,7 @@ from streamhub.model.ingress import IngressState
 from streamhub.model.names import AppName, RoomKey, RoomName
 from streamhub.model.relays import FailingRelay, RelayCounts
 from streamhub.model.streams import StreamStarted, StreamType
+from streamhub.model.workers import WorkerCounts
 from streamhub.services.bundle import Services
 from streamhub.services.health import Check
 from streamhub.services.stats import _memory
@@ -186,3 +187,18 @@ def test_memory_when_the_machine_does_not_tell_then_none(tmp_path: Path) -> None
     found = _memory(tmp_path / "good")
     assert found is not None
     assert (found.total_bytes, found.free_bytes, found.used_bytes) == (4096, 3072, 1024)
+
+
+@pytest.mark.parametrize(("wanted", "running", "ok"), [(2, 2, True), (2, 1, False)])
+async def test_checks_when_viewer_workers_are_wanted_then_all_have_to_run(
+    services: Services, wanted: int, running: int, ok: bool
+) -> None:
+    health = attrs.evolve(services.health, workers=lambda: WorkerCounts(wanted, running, 7, 0, 0.0, 3))
+    (found,) = [c for c in await health.checks() if c.name == "viewer_workers"]
+    assert (found.ok, found.detail) == (ok, f"{running} of 2 running with 7 viewers, 3 restarts")
+    assert bool(found.hint) is not ok
+
+
+async def test_checks_when_no_viewer_workers_are_wanted_then_nothing_is_said_of_them(services: Services) -> None:
+    health = attrs.evolve(services.health, workers=lambda: WorkerCounts(0, 0, 0, 0, 0.0, 0))
+    assert "viewer_workers" not in [c.name for c in await health.checks()]

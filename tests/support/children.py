@@ -1,8 +1,9 @@
-"""The end of a child process that ends with its input."""
+"""The end of child processes."""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 
 import trio
 
@@ -25,3 +26,11 @@ async def bury(process: trio.Process) -> None:
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None:
             await stream.aclose()
+
+
+def gone(pid: int) -> bool:
+    """Whether the process has ended, also where nobody has waited for it yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True

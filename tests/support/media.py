@@ -28,8 +28,11 @@ from streamhub.playback.placeholder import draw
 from streamhub.playback.requests import Playback
 from streamhub.rooms.hls_files import HlsFiles
 from streamhub.rooms.hub import Hub
+from streamhub.rooms.passed_on import Carriers
 
 APP = AppName("live")
+# Who sends for the doors in a large room, if a test fills it in.
+carriers: Carriers | None = None
 
 
 def jpeg(shade: int = 0, size: tuple[int, int] = (32, 24), pad: int = 0) -> bytes:
@@ -130,7 +133,7 @@ async def serve_media(authority: Authority | None = None, hls_files: HlsFiles | 
     front = Front(
         wrap_app(_hello, 0, "asgi"),  # type: ignore[arg-type]
         hypercorn_config(),
-        make_route(door, Playback(hub, authority), _placeholder, last_seen),
+        make_route(door, Playback(hub, authority, carriers), _placeholder, last_seen),
         Peers([ip_network("127.0.0.0/8")], base),
     )
     async with trio.open_nursery() as nursery:
