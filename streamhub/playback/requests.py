@@ -39,6 +39,10 @@ class Playback:
         with deadline():
             return await self.authority.authorise_viewer(app, room, token)
 
+    def grant_at_once(self, app: str, room: str, token: str | None) -> ViewGrant | None:
+        """The same, if it needs no waiting; else None. Raises what the authority raises."""
+        return self.authority.viewer_at_once(app, room, token)
+
     async def seat(
         self,
         taken: Taken,
@@ -135,9 +139,9 @@ async def answering(taken: Taken, act: Callable[[], Awaitable[None]]) -> None:
         await answer(taken, format_error(exc, allow, head_only=taken.method == "HEAD", close=not taken.keeps_alive))
 
 
-def connection(taken: Taken) -> list[tuple[str, str]]:
+def connection(*, lasts: bool) -> list[tuple[str, str]]:
     """The header that says that the connection ends with this answer, if it does."""
-    return [] if taken.keeps_alive else [("Connection", "close")]
+    return [] if lasts else [("Connection", "close")]
 
 
 @contextmanager

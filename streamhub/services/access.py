@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from datetime import datetime
 
 import attrs
 
@@ -13,7 +14,7 @@ from streamhub.model.clock import WallClock, utc_now
 from streamhub.model.names import ROOM_NAME, AppName, RoomKey
 from streamhub.services import tokens
 from streamhub.services.app_cache import AppCache
-from streamhub.services.apps import unknown_app
+from streamhub.services.apps import App, unknown_app
 from streamhub.services.batching import Batched
 from streamhub.services.last_used import LastUsed
 from streamhub.services.sealing import digest
@@ -21,6 +22,9 @@ from streamhub.store import keys as key_rows
 from streamhub.store import tokens as token_rows
 from streamhub.store.db import Store
 from streamhub.store.keys import KeyRow
+
+# Play tokens whose signature is remembered.
+MOST_VERIFIED = 5_000
 
 
 @attrs.frozen
@@ -45,6 +49,7 @@ class Access:
     now: WallClock = utc_now
     admitted: dict[str, str] = attrs.field(factory=dict)
     _keys: Batched[str, KeyRow] = attrs.field(init=False)
+    _verified: dict[tuple[str, str], datetime] = attrs.field(factory=dict, repr=False)
 
     def __attrs_post_init__(self) -> None:
         async def read(hashes: list[str]) -> dict[str, KeyRow]:
@@ -110,6 +115,14 @@ class Access:
         found = await self.apps.find(app)
         if found is None:
             raise unknown_app(app)
+        return self._view(found, room, token)
+
+    def viewer_at_once(self, app: str, room: str, token: str | None) -> ViewGrant | None:
+        """The same where the app is in memory; else None."""
+        found = self.apps.known(app)
+        return None if found is None else self._view(found, room, token)
+
+    def _view(self, found: App, room: str, token: str | None) -> ViewGrant:
         if not ROOM_NAME.fullmatch(room):
             raise NotFound(
                 f"'{room[:130]}' cannot be a room",
@@ -124,7 +137,21 @@ class Access:
             raise Unauthorized(
                 "play token required", code="play_token_required", hint="Add ?token= with a join token of this room."
             )
-        return ViewGrant(key, limits, verify_join_token(token, self.livekit, key.room).expires_at, private=True)
+        return ViewGrant(key, limits, self._expiry(token, key.room), private=True)
+
+    def _expiry(self, token: str, room: str) -> datetime:
+        """Until when the token lets its bearer watch the room. Raises Unauthorized.
+
+        Verified once: neither the token nor our keys can change, only its time can be over.
+        """
+        known = self._verified.get((token, room))
+        if known is not None and utc_now() < known:
+            return known
+        expires_at = verify_join_token(token, self.livekit, room).expires_at
+        if len(self._verified) >= MOST_VERIFIED:
+            self._verified.clear()
+        self._verified[token, room] = expires_at
+        return expires_at
 
     async def find_room(self, app: str, room: str) -> RoomView | None:
         """The room of that short or full name, seen or not; None for an unknown app or impossible name."""
