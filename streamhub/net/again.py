@@ -78,7 +78,7 @@ class Again:
         door = self.route("GET", raw, False)
         if door is None:
             return None
-        taken = like.asking_for(target, unquote(raw), parse_query(query))
+        taken = like.asking_for(target, unquote(raw) if "%" in raw else raw, parse_query(query))
         return Known(taken, door, door if isinstance(door, QuickDoor) else None)
 
     def _parse_all(self, data: bytes, tail: bytes) -> Known | None:

@@ -47,7 +47,7 @@ class OpenFile(Protocol):
         ...
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Sending:
     """An answer: ``head``, which may have a body with it, then the bytes of ``file`` from ``start`` to ``end``."""
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import unquote, urlencode
 from weakref import WeakKeyDictionary
@@ -18,7 +19,7 @@ from streamhub.model.access import ViewGrant
 from streamhub.model.names import RoomKey
 from streamhub.net.connection import Taken
 from streamhub.net.kept import ANSWER_DEADLINE_S, SEND_BYTES, STALLED_S, QuickDoor, Sending
-from streamhub.playback.requests import Playback, answer, answering, connection, require_get
+from streamhub.playback.requests import MOST_SPLIT, Playback, answer, answering, connection, require_get
 from streamhub.rooms.hls import HlsStream
 from streamhub.rooms.hls_files import SegmentFile
 from streamhub.rooms.hls_leases import HlsLeases
@@ -258,6 +259,7 @@ async def _send_some(stream: trio.SocketStream | trio.SSLStream[trio.SocketStrea
             await trio.lowlevel.wait_writable(stream.socket)
 
 
+@lru_cache(MOST_SPLIT)
 def _split(target: bytes) -> tuple[str, str, str]:
     """App, room and file, percent-decoded, of ``/hls/<app>/<room>/<file>``; raises NotFound for any other shape."""
     parts = target.partition(b"?")[0].decode("ascii").split("/")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from urllib.parse import unquote
 
 import attrs
@@ -21,6 +22,8 @@ from streamhub.wire.http import format_error
 
 ANSWER_DEADLINE_S = 10.0
 MOST_FPS = 240.0
+# Paths kept in pieces.
+MOST_SPLIT = 1_000
 LINGER_S = 1.0
 LINGER_BYTES = 1024 * 1024
 
@@ -99,6 +102,7 @@ def _too_many(message: str, feature: str) -> TooMany:
     return TooMany(message, code="too_many_viewers", hint=f"Try later, or raise the app's {feature}.", retry_after_s=10)
 
 
+@lru_cache(MOST_SPLIT)
 def split_path(target: bytes, name: str) -> tuple[str, str]:
     """App and room, percent-decoded, of ``/live/<app>/<room>/<name>``; raises NotFound for any other shape."""
     parts = target.partition(b"?")[0].decode("ascii").split("/")

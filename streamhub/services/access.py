@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from datetime import datetime
 
 import attrs
 
@@ -23,8 +22,8 @@ from streamhub.store import tokens as token_rows
 from streamhub.store.db import Store
 from streamhub.store.keys import KeyRow
 
-# Play tokens whose signature is remembered.
-MOST_VERIFIED = 5_000
+# Grants remembered: one for each room, and play token of a private app.
+MOST_VIEWS = 5_000
 
 
 @attrs.frozen
@@ -49,7 +48,7 @@ class Access:
     now: WallClock = utc_now
     admitted: dict[str, str] = attrs.field(factory=dict)
     _keys: Batched[str, KeyRow] = attrs.field(init=False)
-    _verified: dict[tuple[str, str], datetime] = attrs.field(factory=dict, repr=False)
+    _views: dict[tuple[str, str, str | None], tuple[App, ViewGrant]] = attrs.field(factory=dict, repr=False)
 
     def __attrs_post_init__(self) -> None:
         async def read(hashes: list[str]) -> dict[str, KeyRow]:
@@ -123,6 +122,13 @@ class Access:
         return None if found is None else self._view(found, room, token)
 
     def _view(self, found: App, room: str, token: str | None) -> ViewGrant:
+        """Of the app as it is now. A grant is remembered with that: only its time can make another of it."""
+        public = found.features.public_playback
+        asked = found.name, room, None if public else token
+        if (known := self._views.get(asked)) is not None and known[0] is found:
+            expires_at = known[1].expires_at
+            if expires_at is None or utc_now() < expires_at:
+                return known[1]
         if not ROOM_NAME.fullmatch(room):
             raise NotFound(
                 f"'{room[:130]}' cannot be a room",
@@ -131,27 +137,18 @@ class Access:
             )
         key = found.room(room)
         limits = found.features.viewer_limits
-        if found.features.public_playback:
-            return ViewGrant(key, limits)
-        if not token:
+        if public:
+            grant = ViewGrant(key, limits)
+        elif token:
+            grant = ViewGrant(key, limits, verify_join_token(token, self.livekit, key.room).expires_at, private=True)
+        else:
             raise Unauthorized(
                 "play token required", code="play_token_required", hint="Add ?token= with a join token of this room."
             )
-        return ViewGrant(key, limits, self._expiry(token, key.room), private=True)
-
-    def _expiry(self, token: str, room: str) -> datetime:
-        """Until when the token lets its bearer watch the room. Raises Unauthorized.
-
-        Verified once: neither the token nor our keys can change, only its time can be over.
-        """
-        known = self._verified.get((token, room))
-        if known is not None and utc_now() < known:
-            return known
-        expires_at = verify_join_token(token, self.livekit, room).expires_at
-        if len(self._verified) >= MOST_VERIFIED:
-            self._verified.clear()
-        self._verified[token, room] = expires_at
-        return expires_at
+        if len(self._views) >= MOST_VIEWS:
+            self._views.clear()
+        self._views[asked] = found, grant
+        return grant
 
     async def find_room(self, app: str, room: str) -> RoomView | None:
         """The room of that short or full name, seen or not; None for an unknown app or impossible name."""
