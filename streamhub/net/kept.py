@@ -1,7 +1,7 @@
 """Kept-alive connections between two requests: one task watches them all, and answers at once what needs no waiting.
 
 A task that wakes up for each request, and the kernel asked anew to watch its socket, cost more than an answer that is
-there already (decision 0015). Plain connections only: TLS has bytes of its own that no poll shows.
+there already (decision 0016). Plain connections only: TLS has bytes of its own that no poll shows.
 """
 
 from __future__ import annotations
