@@ -10,7 +10,7 @@ from streamhub.ingest.camera_ws import CameraDoor
 from streamhub.livekit.signal_pipe import is_signal_path
 from streamhub.model.names import RoomKey
 from streamhub.net.connection import Taken
-from streamhub.net.front import Door, Route
+from streamhub.net.requests import Door, Route
 from streamhub.playback.frame import FrameDoor
 from streamhub.playback.hls import HlsDoor, Locate
 from streamhub.playback.mjpeg import MjpegDoor

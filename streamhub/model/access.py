@@ -143,3 +143,7 @@ class ViewerAuthority(Protocol):
     async def authorise_viewer(self, app: str, room: str, token: str | None) -> ViewGrant:
         """Raises NotFound for an unknown app or impossible room name, Unauthorized for a private one."""
         ...
+
+    def viewer_at_once(self, app: str, room: str, token: str | None) -> ViewGrant | None:
+        """What ``authorise_viewer`` would return or raise now, if that needs no waiting; else None."""
+        ...

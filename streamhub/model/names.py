@@ -22,7 +22,7 @@ ROOM_NAME = re.compile(r"[A-Za-z0-9._-]{1,120}", re.ASCII)
 CAMERA_SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class RoomKey:
     """Which room: the app's name and the namespaced room name."""
 

@@ -68,11 +68,15 @@ class Connections:
         """Take no new ones from now on; those that exist go on."""
         self._accepting.cancel()
 
-    async def end(self, grace_s: float) -> None:
-        """Return when none is left; those still there after ``grace_s`` are closed, which takes as long at most."""
+    async def end(self, grace_s: float, cut: Callable[[], None] = lambda: None) -> None:
+        """Return when none is left; those still there after ``grace_s`` are closed, which takes as long at most.
+
+        ``cut`` is called before: whoever else uses their sockets has to let go of them.
+        """
         self.stop_accepting()
         with trio.move_on_after(grace_s):
             await self._emptied()
+        cut()
         for stream in list(self._open):
             # Closing the socket frees even a send that Hypercorn has shielded.
             await trio.aclose_forcefully(stream)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket as stdlib_socket
+from collections.abc import Set
 from contextlib import suppress
 from typing import Any
 
@@ -101,21 +102,22 @@ class Taken:
 
     def again(self) -> Taken:
         """The same request, come again on the same connection."""
-        return Taken(
-            self.method,
-            self.path,
-            self.query,
-            self.headers,
-            self.target,
-            self.stream,
-            b"",
-            self.peer,
-            self.http_version,
-        )
+        return self.asking_for(self.target, self.path, self.query)
+
+    def asking_for(self, target: bytes, path: str, query: dict[str, str]) -> Taken:
+        """A request on the same connection that differs in its target alone."""
+        return Taken(self.method, path, query, self.headers, target, self.stream, b"", self.peer, self.http_version)
 
     def header(self, name: bytes) -> str | None:
         """The first value of a header; ``name`` in lower case."""
-        return next((v.decode("latin-1") for k, v in self.headers if k == name), None)
+        for known, value in self.headers:
+            if known == name:
+                return value.decode("latin-1")
+        return None
+
+    def has_any(self, names: Set[bytes]) -> bool:
+        """Whether it has one of these headers; ``names`` in lower case."""
+        return any(name in names for name, _ in self.headers)
 
     @property
     def has_body(self) -> bool:

@@ -10,10 +10,11 @@ from weakref import WeakKeyDictionary
 import attrs
 import trio
 
-from streamhub.errors import FieldProblem, Invalid
+from streamhub.errors import FieldProblem, Invalid, StreamHubError
 from streamhub.model.names import RoomKey
 from streamhub.model.streams import State
 from streamhub.net.connection import Taken
+from streamhub.net.kept import QuickDoor, Sending
 from streamhub.playback.requests import Playback, answer, answering, connection, deadline, require_get, split_path
 from streamhub.rooms.room import MakePlaceholder, Room
 from streamhub.wire.http import format_head, matches
@@ -34,7 +35,7 @@ class _Made:
 
 
 @attrs.frozen(eq=False)
-class FrameDoor:
+class FrameDoor(QuickDoor):
     """Answers snapshots, many on one kept-alive connection."""
 
     playback: Playback
@@ -45,6 +46,23 @@ class FrameDoor:
     async def __call__(self, taken: Taken) -> None:
         """Answer one request."""
         await answering(taken, lambda: self._answer(taken))
+
+    def at_once(self, taken: Taken) -> Sending | None:
+        """The room's picture, if it has one as new as asked for."""
+        try:
+            require_get(taken)
+            app, name = split_path(taken.target, "frame.jpg")
+            max_age_s = _max_age(taken.query)
+            grant = self.playback.grant_at_once(app, name, taken.query.get("token"))
+        except StreamHubError:
+            return None
+        room = None if grant is None else self.playback.hub.get(grant.room)
+        taken_at = None if room is None else room.pictured_at
+        if room is None or taken_at is None or not _fresh(room, taken_at, max_age_s):
+            return None
+        if _may_come(room):
+            room.poll()
+        return Sending(self._picture(taken, room, taken_at, lasts=True))
 
     async def _answer(self, taken: Taken) -> None:
         require_get(taken)
@@ -61,17 +79,20 @@ class FrameDoor:
         if room is None or taken_at is None or not _fresh(room, taken_at, max_age_s):
             await answer(taken, await self._offline(taken, grant.room, room))
             return
-        made = self._make(taken, room, taken_at)
-        if _not_modified(taken, made.etag, taken_at):
-            await answer(taken, format_head(304, made.headers))
-        else:
-            await answer(taken, made.head if taken.method == "HEAD" else made.whole)
+        await answer(taken, self._picture(taken, room, taken_at, lasts=taken.keeps_alive))
 
-    def _make(self, taken: Taken, room: Room, taken_at: datetime) -> _Made:
+    def _picture(self, taken: Taken, room: Room, taken_at: datetime, *, lasts: bool) -> bytes:
+        """The answer that is the room's picture. ``lasts``: the connection goes on after it."""
+        made = self._make(room, taken_at, lasts=lasts)
+        if _not_modified(taken, made.etag, taken_at):
+            return format_head(304, made.headers)
+        return made.head if taken.method == "HEAD" else made.whole
+
+    def _make(self, room: Room, taken_at: datetime, *, lasts: bool) -> _Made:
         """The answer for the room's picture; made once, however many ask for it."""
         source, shown = room.session or room.feed, room.shown[0]
         assert source is not None
-        of = (room.latest.seq, source.started_at, taken_at, shown, taken.keeps_alive)
+        of = (room.latest.seq, source.started_at, taken_at, shown, lasts)
         made = self._made.get(room)
         if made is None or made.of != of:
             etag = f'"{int(source.started_at.timestamp() * 1000):x}-{room.latest.seq:x}"'
@@ -82,7 +103,7 @@ class FrameDoor:
                 ("X-Stream-State", shown.value),
                 ("ETag", etag),
                 ("Last-Modified", format_datetime(taken_at, usegmt=True)),
-                *connection(taken),
+                *connection(lasts=lasts),
             )
             jpeg = room.latest.jpeg
             head = format_head(200, [("Content-Type", "image/jpeg"), ("Content-Length", str(len(jpeg))), *headers])
@@ -109,7 +130,7 @@ class FrameDoor:
                 ("Access-Control-Allow-Origin", "*"),
                 ("Access-Control-Expose-Headers", "X-Stream-State"),
                 ("X-Stream-State", state.value),
-                *connection(taken),
+                *connection(lasts=taken.keeps_alive),
             ],
         )
         return head if taken.method == "HEAD" else head + jpeg

@@ -6,17 +6,21 @@ import hashlib
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import unquote, urlencode
+from weakref import WeakKeyDictionary
 
 import attrs
 import trio
 
-from streamhub.errors import FieldProblem, Invalid, NotFound, Unavailable
+from streamhub.errors import FieldProblem, Invalid, NotFound, StreamHubError, Unavailable
 from streamhub.model.access import ViewGrant
 from streamhub.model.names import RoomKey
 from streamhub.net.connection import Taken
-from streamhub.playback.requests import Playback, answer, answering, connection, require_get
+from streamhub.net.kept import ANSWER_DEADLINE_S, SEND_BYTES, STALLED_S, QuickDoor, Sending
+from streamhub.playback.requests import MOST_SPLIT, Playback, answer, answering, connection, require_get
+from streamhub.rooms.hls import HlsStream
 from streamhub.rooms.hls_files import SegmentFile
 from streamhub.rooms.hls_leases import HlsLeases
 from streamhub.wire.hls import PLAYLIST_TYPE
@@ -27,13 +31,12 @@ PLAYLIST = "index.m3u8"
 # A cold playlist is held so long for its first segment.
 COLD_S = 10.0
 COLD_RETRY_AFTER_S = 2
-# A reader of a segment that takes nothing for so long is gone, and so is one that is not through after so long.
-STALLED_S = 30.0
-SEGMENT_DEADLINE_S = 300.0
-SEND_BYTES = 512 * 1024
+# Playlists kept of one state of a stream: a private one differs by token.
+MOST_LISTS = 1_000
 Locate: TypeAlias = Callable[[RoomKey], Awaitable[str | None]]
 _CONTAINERS: dict[str, Container] = {"": "fmp4", "fmp4": "fmp4", "ts": "ts"}
 _TYPES = {".m4s": "video/mp4", ".mp4": "video/mp4", ".ts": "video/mp2t"}
+_CONDITIONS = frozenset({b"if-none-match", b"range"})
 _CORS = (
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Expose-Headers", "Content-Length, Content-Range, ETag"),
@@ -47,21 +50,60 @@ _PREFLIGHT = (
 
 
 @attrs.frozen(eq=False)
-class HlsDoor:
+class _Lists:
+    """Playlists made of one state of a window (``of`` its ``changes``), by query, privacy and what the connection does.
+
+    Each is its entity tag, its headers, and the whole answer, whose first ``int`` bytes are the head.
+    """
+
+    of: int
+    made: dict[tuple[str, bool, bool], tuple[str, list[tuple[str, str]], bytes, int]] = attrs.field(factory=dict)
+
+
+@attrs.frozen(eq=False)
+class HlsDoor(QuickDoor):
     """Answers playlists and segments, many on one kept-alive connection; every request is asked for its right."""
 
     playback: Playback
     leases: HlsLeases
     # Who else makes HLS: waits until there is a room's playlist, and returns its URL; None: that room's is ours.
     elsewhere: Locate | None = None
+    _lists: WeakKeyDictionary[HlsStream, _Lists] = attrs.field(factory=WeakKeyDictionary, init=False)
+    # Of whole segments, and whether they are private; for connections that go on.
+    _heads: WeakKeyDictionary[SegmentFile, tuple[bool, bytes]] = attrs.field(factory=WeakKeyDictionary, init=False)
 
     async def __call__(self, taken: Taken) -> None:
         """Answer one request."""
         await answering(taken, lambda: self._answer(taken))
 
+    def at_once(self, taken: Taken) -> Sending | None:
+        """A playlist or segment of a stream that runs."""
+        if taken.method not in ("GET", "HEAD"):
+            return None
+        token = taken.query.get("token")
+        try:
+            app, room, name = _split(taken.target)
+            grant = self.playback.grant_at_once(app, room, token)
+        except StreamHubError:
+            return None
+        if grant is None or (found := self.playback.hub.get(grant.room)) is None:
+            return None
+        if name != PLAYLIST:
+            segment = found.hls.file(name)
+            if segment is None or not self.leases.extend_at_once(segment[0]):
+                return None
+            return self._part(taken, grant, segment[1], lasts=True)
+        container = _CONTAINERS.get(taken.query.get("container", ""))
+        if container is None or self.elsewhere is not None:
+            return None
+        stream = found.hls.streams[container]
+        if not stream.playable or not self.leases.extend_at_once(stream):
+            return None
+        return Sending(self._list(taken, grant, stream, token, lasts=True))
+
     async def _answer(self, taken: Taken) -> None:
         if taken.method == "OPTIONS":
-            await answer(taken, format_head(204, (*_PREFLIGHT, *connection(taken))))
+            await answer(taken, format_head(204, (*_PREFLIGHT, *connection(lasts=taken.keeps_alive))))
             return
         require_get(taken)
         app, room, name = _split(taken.target)
@@ -87,23 +129,40 @@ class HlsDoor:
         stream = await self.leases.want(grant.room, container)
         with _cold(grant):
             await stream.ready()
+        await answer(taken, self._list(taken, grant, stream, token, lasts=taken.keeps_alive))
+
+    def _list(self, taken: Taken, grant: ViewGrant, stream: HlsStream, token: str | None, *, lasts: bool) -> bytes:
+        """The answer that is the stream's playlist; who asked is counted."""
         if taken.method == "GET":
             self.leases.count(grant.room, taken.peer.ip, taken.header(b"user-agent") or "", token)
         query = "?" + urlencode({"token": token}) if grant.private and token else ""
-        body = stream.window.playlist(query).encode()
-        etag = f'"{hashlib.blake2b(body, digest_size=8).hexdigest()}"'
-        headers = [
-            ("Cache-Control", "private, no-store" if grant.private else "public, max-age=1"),
-            ("ETag", etag),
-            *_CORS,
-            *connection(taken),
-        ]
+        etag, headers, whole, head = self._made(stream, query, grant.private, lasts)
         if (match := taken.header(b"if-none-match")) is not None and matches(etag, match):
-            await answer(taken, format_head(304, headers))
-            return
-        about = [("Content-Type", PLAYLIST_TYPE), ("Content-Length", str(len(body)))]
-        head = format_head(200, [*about, *headers])
-        await answer(taken, head if taken.method == "HEAD" else head + body)
+            return format_head(304, headers)
+        return whole[:head] if taken.method == "HEAD" else whole
+
+    def _made(
+        self, stream: HlsStream, query: str, private: bool, lasts: bool
+    ) -> tuple[str, list[tuple[str, str]], bytes, int]:
+        """A playlist as ``_Lists`` has it, made once, however many ask for it."""
+        lists = self._lists.get(stream)
+        if lists is None or lists.of != stream.window.changes:
+            lists = self._lists[stream] = _Lists(stream.window.changes)
+        made = lists.made.get((query, private, lasts))
+        if made is None:
+            body = stream.window.playlist(query).encode()
+            etag = f'"{hashlib.blake2b(body, digest_size=8).hexdigest()}"'
+            headers = [
+                ("Cache-Control", "private, no-store" if private else "public, max-age=1"),
+                ("ETag", etag),
+                *_CORS,
+                *connection(lasts=lasts),
+            ]
+            head = format_head(200, [("Content-Type", PLAYLIST_TYPE), ("Content-Length", str(len(body))), *headers])
+            made = etag, headers, head + body, len(head)
+            if len(lists.made) < MOST_LISTS:
+                lists.made[query, private, lasts] = made
+        return made
 
     async def _segment(self, taken: Taken, grant: ViewGrant, name: str) -> None:
         room = self.playback.hub.get(grant.room)
@@ -114,17 +173,27 @@ class HlsDoor:
             )
         stream, file = found
         await self.leases.extend(grant.room, stream)
-        etag = f'"{name}"'  # a name is never used twice
+        sending = self._part(taken, grant, file, lasts=taken.keeps_alive)
+        if sending.file is None:
+            await answer(taken, sending.head)
+        else:
+            await _send_file(taken, sending.head, file, sending.start, sending.end)
+
+    def _part(self, taken: Taken, grant: ViewGrant, file: SegmentFile, *, lasts: bool) -> Sending:
+        """The answer that is the segment, or the part of it that was asked for."""
+        plain = lasts and taken.method == "GET" and not taken.has_any(_CONDITIONS)
+        if plain and (known := self._heads.get(file)) is not None and known[0] == grant.private:
+            return Sending(known[1], file, 0, file.size)
+        etag = f'"{file.path.name}"'  # a name is never used twice
         headers = [
             ("Cache-Control", "private, no-store" if grant.private else "public, max-age=31536000, immutable"),
             ("ETag", etag),
             ("Accept-Ranges", "bytes"),
             *_CORS,
-            *connection(taken),
+            *connection(lasts=lasts),
         ]
         if (match := taken.header(b"if-none-match")) is not None and matches(etag, match):
-            await answer(taken, format_head(304, headers))
-            return
+            return Sending(format_head(304, headers))
         status, start, length = 200, 0, file.size
         about = [("Content-Type", _TYPES[file.path.suffix])]
         if (asked := taken.header(b"range")) is not None and taken.header(b"if-range") in (None, etag):
@@ -132,16 +201,14 @@ class HlsDoor:
                 part = parse_range(asked, file.size)
             except ValueError:
                 about = [("Content-Range", f"bytes */{file.size}"), ("Content-Length", "0")]
-                await answer(taken, format_head(416, [*about, *headers]))
-                return
+                return Sending(format_head(416, [*about, *headers]))
             if part is not None:
                 status, (start, length) = 206, part
                 about.append(("Content-Range", f"bytes {start}-{start + length - 1}/{file.size}"))
         head = format_head(status, [*about, ("Content-Length", str(length)), *headers])
-        if taken.method == "HEAD":
-            await answer(taken, head)
-        else:
-            await _send_file(taken, head, file, start, start + length)
+        if plain:
+            self._heads[file] = grant.private, head
+        return Sending(head) if taken.method == "HEAD" else Sending(head, file, start, start + length)
 
 
 @contextmanager
@@ -162,12 +229,12 @@ def _cold(grant: ViewGrant) -> Iterator[None]:
 async def _redirect(taken: Taken, where: str) -> None:
     """Send the player to where the playlist is; it shall ask here again each time, for we see so that it watches."""
     about = [("Location", where), ("Content-Length", "0"), ("Cache-Control", "private, no-store")]
-    await answer(taken, format_head(307, [*about, *_CORS, *connection(taken)]))
+    await answer(taken, format_head(307, [*about, *_CORS, *connection(lasts=taken.keeps_alive)]))
 
 
 async def _send_file(taken: Taken, head: bytes, file: SegmentFile, at: int, end: int) -> None:
     """Send the head and the file's bytes from ``at`` to ``end``. Raises TooSlowError, or what the connection does."""
-    with file.opened() as fd, trio.fail_after(SEGMENT_DEADLINE_S):
+    with file.opened() as fd, trio.fail_after(ANSWER_DEADLINE_S):
         await taken.stream.send_all(head)
         while at < end:
             with trio.fail_after(STALLED_S):
@@ -192,6 +259,7 @@ async def _send_some(stream: trio.SocketStream | trio.SSLStream[trio.SocketStrea
             await trio.lowlevel.wait_writable(stream.socket)
 
 
+@lru_cache(MOST_SPLIT)
 def _split(target: bytes) -> tuple[str, str, str]:
     """App, room and file, percent-decoded, of ``/hls/<app>/<room>/<file>``; raises NotFound for any other shape."""
     parts = target.partition(b"?")[0].decode("ascii").split("/")

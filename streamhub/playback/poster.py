@@ -64,7 +64,7 @@ class PosterDoor:
             ("Access-Control-Allow-Origin", "*"),
             ("Access-Control-Expose-Headers", "X-Stream-State, X-Picture-Taken, Last-Modified"),
             ("X-Stream-State", state.value),
-            *connection(taken),
+            *connection(lasts=taken.keeps_alive),
         ]
         jpeg = None if poster is None else poster.jpeg
         if poster is not None and overlay == "1":

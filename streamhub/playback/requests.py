@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from urllib.parse import unquote
 
 import attrs
@@ -23,6 +24,8 @@ from streamhub.wire.http import format_error
 
 ANSWER_DEADLINE_S = 10.0
 MOST_FPS = 240.0
+# Paths kept in pieces.
+MOST_SPLIT = 1_000
 LINGER_S = 1.0
 LINGER_BYTES = 1024 * 1024
 
@@ -42,6 +45,10 @@ class Playback:
         """Ask whether this viewer may watch; raises what the authority raises, or Unavailable if it is too slow."""
         with deadline():
             return await self.authority.authorise_viewer(app, room, token)
+
+    def grant_at_once(self, app: str, room: str, token: str | None) -> ViewGrant | None:
+        """The same, if it needs no waiting; else None. Raises what the authority raises."""
+        return self.authority.viewer_at_once(app, room, token)
 
     async def seat(
         self,
@@ -108,6 +115,7 @@ def _too_many(message: str, feature: str) -> TooMany:
     return TooMany(message, code="too_many_viewers", hint=f"Try later, or raise the app's {feature}.", retry_after_s=10)
 
 
+@lru_cache(MOST_SPLIT)
 def split_path(target: bytes, name: str) -> tuple[str, str]:
     """App and room, percent-decoded, of ``/live/<app>/<room>/<name>``; raises NotFound for any other shape."""
     parts = target.partition(b"?")[0].decode("ascii").split("/")
@@ -148,9 +156,9 @@ async def answering(taken: Taken, act: Callable[[], Awaitable[None]]) -> None:
         await answer(taken, format_error(exc, allow, head_only=taken.method == "HEAD", close=not taken.keeps_alive))
 
 
-def connection(taken: Taken) -> list[tuple[str, str]]:
+def connection(*, lasts: bool) -> list[tuple[str, str]]:
     """The header that says that the connection ends with this answer, if it does."""
-    return [] if taken.keeps_alive else [("Connection", "close")]
+    return [] if lasts else [("Connection", "close")]
 
 
 @contextmanager

@@ -36,6 +36,11 @@ class SegmentFile:
     size: int
     _fd: int
 
+    @property
+    def fd(self) -> int:
+        """Its descriptor, good until the next await."""
+        return self._fd
+
     @contextmanager
     def opened(self) -> Iterator[int]:
         """A descriptor of its own for the time of the block; read it by offset only."""

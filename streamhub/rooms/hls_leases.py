@@ -37,6 +37,12 @@ class HlsLeases:
         stream.touch()
         await self._look_after(key, stream)
 
+    def extend_at_once(self, stream: HlsStream) -> bool:
+        """As ``extend`` where somebody looks after the stream's end already; else False, with nothing done."""
+        if stream.leased:
+            stream.touch()
+        return stream.leased
+
     async def hold(self, key: RoomKey) -> tuple[str, bool]:
         """Want fMP4 until ``drop``: the order's name, and whether there is a playlist already. Raises as ``want``."""
         stream = self._find(key, "fmp4")

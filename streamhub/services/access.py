@@ -13,7 +13,7 @@ from streamhub.model.clock import WallClock, utc_now
 from streamhub.model.names import ROOM_NAME, AppName, RoomKey
 from streamhub.services import tokens
 from streamhub.services.app_cache import AppCache
-from streamhub.services.apps import unknown_app
+from streamhub.services.apps import App, unknown_app
 from streamhub.services.batching import Batched
 from streamhub.services.last_used import LastUsed
 from streamhub.services.sealing import digest
@@ -21,6 +21,9 @@ from streamhub.store import keys as key_rows
 from streamhub.store import tokens as token_rows
 from streamhub.store.db import Store
 from streamhub.store.keys import KeyRow
+
+# Grants remembered: one for each room, and play token of a private app.
+MOST_VIEWS = 5_000
 
 
 @attrs.frozen
@@ -45,6 +48,7 @@ class Access:
     now: WallClock = utc_now
     admitted: dict[str, str] = attrs.field(factory=dict)
     _keys: Batched[str, KeyRow] = attrs.field(init=False)
+    _views: dict[tuple[str, str, str | None], tuple[App, ViewGrant]] = attrs.field(factory=dict, repr=False)
 
     def __attrs_post_init__(self) -> None:
         async def read(hashes: list[str]) -> dict[str, KeyRow]:
@@ -110,6 +114,21 @@ class Access:
         found = await self.apps.find(app)
         if found is None:
             raise unknown_app(app)
+        return self._view(found, room, token)
+
+    def viewer_at_once(self, app: str, room: str, token: str | None) -> ViewGrant | None:
+        """The same where the app is in memory; else None."""
+        found = self.apps.known(app)
+        return None if found is None else self._view(found, room, token)
+
+    def _view(self, found: App, room: str, token: str | None) -> ViewGrant:
+        """Of the app as it is now. A grant is remembered with that: only its time can make another of it."""
+        public = found.features.public_playback
+        asked = found.name, room, None if public else token
+        if (known := self._views.get(asked)) is not None and known[0] is found:
+            expires_at = known[1].expires_at
+            if expires_at is None or utc_now() < expires_at:
+                return known[1]
         if not ROOM_NAME.fullmatch(room):
             raise NotFound(
                 f"'{room[:130]}' cannot be a room",
@@ -118,13 +137,18 @@ class Access:
             )
         key = found.room(room)
         limits = found.features.viewer_limits
-        if found.features.public_playback:
-            return ViewGrant(key, limits)
-        if not token:
+        if public:
+            grant = ViewGrant(key, limits)
+        elif token:
+            grant = ViewGrant(key, limits, verify_join_token(token, self.livekit, key.room).expires_at, private=True)
+        else:
             raise Unauthorized(
                 "play token required", code="play_token_required", hint="Add ?token= with a join token of this room."
             )
-        return ViewGrant(key, limits, verify_join_token(token, self.livekit, key.room).expires_at, private=True)
+        if len(self._views) >= MOST_VIEWS:
+            self._views.clear()
+        self._views[asked] = found, grant
+        return grant
 
     async def find_room(self, app: str, room: str) -> RoomView | None:
         """The room of that short or full name, seen or not; None for an unknown app or impossible name."""

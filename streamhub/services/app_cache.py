@@ -31,6 +31,10 @@ class AppCache:
     _apps: dict[str, App] = attrs.field(factory=dict)
     _readings: dict[str, _Reading] = attrs.field(factory=dict)
 
+    def known(self, name: str) -> App | None:
+        """The app, if it has been read."""
+        return self._apps.get(name)
+
     async def find(self, name: str) -> App | None:
         """The app, or None."""
         while (known := self._apps.get(name)) is None:

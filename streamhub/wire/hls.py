@@ -49,7 +49,7 @@ class LiveWindow:
     """The live end of a stream. ``sequence`` and ``discontinuity`` are the numbers of its first segment.
 
     ``target_s`` only grows, from ``least_target_s``, the usual length of a segment; ``most_bytes`` comes before every
-    other rule, but one segment always stays.
+    other rule, but one segment always stays. ``changes`` tells one state from the next.
     """
 
     container: Container
@@ -60,6 +60,7 @@ class LiveWindow:
     most_bytes: int = MOST_BYTES
     least_target_s: int = 1
     target_s: int = attrs.field(init=False)
+    changes: int = attrs.field(default=0, init=False)
     listed: deque[Listed] = attrs.field(factory=deque)
     _spare: deque[_Spare] = attrs.field(factory=deque)
     _added_s: float = 0.0
@@ -72,6 +73,7 @@ class LiveWindow:
     def add(self, segment: Segment) -> set[str]:
         """Append a segment; returns the names of files that nobody may ask for any more, initialisations included."""
         before = self.names()
+        self.changes += 1
         # As it will be read: five digits, which may round up over a half.
         segment = attrs.evolve(segment, duration_s=max(LEAST_DURATION_S, round(segment.duration_s, 5)))
         breaks = segment.first and self._begun
@@ -91,6 +93,7 @@ class LiveWindow:
 
     def restart(self, sequence: int = 0, discontinuity: int = 0) -> None:
         """Forget every segment. The numbers go on from these, and are never below what they have been."""
+        self.changes += 1
         self.listed.clear()
         self._spare.clear()
         self.sequence = max(self.sequence, sequence)

@@ -15,16 +15,21 @@ from typing import Any
 
 from tests.bench import contenders
 from tests.bench.contenders import SIZE, Contender
+from tests.bench.figures import cpu_seconds
 from tests.bench.native import BUILT, LOAD_CORE, on_core, wrk
 from tests.bench.relays import hls_site
-from tests.bench.runs import NOISY, Bench, apart
+from tests.bench.runs import GENERATOR_LIMIT, NOISY, Bench, apart
 
 MINT = json.dumps({"room": "cam0", "identity": "bench"})
 Ask = Callable[[], dict[str, Any]]
 
 
-def compare(bench: Bench, what: str, asks: dict[str, Ask], peer: str, least: float) -> None:
-    """Requests a second of each, in turn; the first is ours, and is to reach ``least`` times the peer's."""
+def compare(bench: Bench, what: str, asks: dict[str, Ask], peer: str, least: float, *, per_core: bool = False) -> None:
+    """Requests a second of each, in turn; the first is ours, and is to reach ``least`` times the peer's.
+
+    ``per_core``: the requests that a core's time is good for are compared, not those that came: the generator, or
+    others on the machine, may have been the limit.
+    """
     found: dict[str, list[float]] = {name: [] for name in asks}
     costs: dict[str, list[float]] = {name: [] for name in asks}
     for n in range(bench.rounds):
@@ -34,13 +39,18 @@ def compare(bench: Bench, what: str, asks: dict[str, Ask], peer: str, least: flo
             found[name].append(got["per_s"])
             costs[name].append(got["us"])
             bench.say(f"  {what}: {name}: {got['per_s']:.0f}/s, {got['us']:.0f} µs of CPU, p99 {got['p99_ms']:.1f} ms")
-    if apart(found[peer]) > NOISY:
-        bench.note(f"{what}: too noisy, the rounds of {peer} are {apart(found[peer]):.0%} apart")
+            if got["generator_cpu"] > GENERATOR_LIMIT:
+                bench.note(f"{what}, {name}: the generator was the limit ({got['generator_cpu']:.0%} of its core)")
+    if (spread := apart((costs if per_core else found)[peer])) > NOISY:
+        bench.note(f"{what}: too noisy, the rounds of {peer} are {spread:.0%} apart")
     us = next(iter(asks))
     mine, theirs = statistics.median(found[us]), statistics.median(found[peer])
     cpu = f"{statistics.median(costs[us]):.0f} to {statistics.median(costs[peer]):.0f} µs of CPU"
     detail = f"{mine:.0f} to {theirs:.0f} a second, {cpu}"
-    bench.target(f"{what}, to {peer}", mine / theirs, f"≥ {least:g}", mine >= least * theirs, detail)
+    ratio = mine / theirs
+    if per_core:
+        ratio = statistics.median(costs[peer]) / statistics.median(costs[us])
+    bench.target(f"{what}, {'per core, ' if per_core else ''}to {peer}", ratio, f"≥ {least:g}", ratio >= least, detail)
 
 
 @contextmanager
@@ -101,7 +111,11 @@ def rest(bench: Bench) -> None:
 
 
 def hls(bench: Bench) -> None:
-    """HLS viewers: a playlist and a segment in turn, beside nginx with the same files."""
+    """HLS viewers: a playlist and a segment in turn, beside nginx with the same files.
+
+    What we spend on the stream itself meanwhile (reading RTMP, taking segments in) is measured before and taken off:
+    nginx has no stream to read.
+    """
     if bench.missing("wrk", "Debian: wrk") or bench.missing("nginx", "Debian: nginx-light"):
         return
     if bench.missing("ffmpeg", "Debian: ffmpeg"):
@@ -109,11 +123,14 @@ def hls(bench: Bench) -> None:
     with ExitStack() as stack:
         us, paths, root = stack.enter_context(hls_site(bench))
         nginx = stack.enter_context(contenders.nginx(bench.folder / "nginx-hls", root))
+        spent, began = cpu_seconds(us.pid), time.monotonic()
+        time.sleep(max(2.0, bench.seconds))
+        idle = (cpu_seconds(us.pid) - spent) / (time.monotonic() - began)
         asks: dict[str, Ask] = {
-            "streamhub": lambda: wrk(us, paths(), min(bench.seconds, 4)),
+            "streamhub": lambda: wrk(us, paths(), min(bench.seconds, 4), idle=idle),
             "nginx": lambda: wrk(nginx, paths(), min(bench.seconds, 4)),
         }
-        compare(bench, "HLS playlist and segment", asks, "nginx", 0.5)
+        compare(bench, "HLS playlist and segment", asks, "nginx", 0.5, per_core=True)
 
 
 def start(bench: Bench) -> None:

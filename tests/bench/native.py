@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 import shutil
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,17 +75,30 @@ def wrk(
     *,
     method: str = "GET",
     body: str = "",
+    idle: float = 0.0,
 ) -> dict[str, Any]:
-    """Requests as fast as they are answered, on 16 kept-alive connections. Raises RuntimeError if wrk failed."""
+    """Requests as fast as they are answered, on 16 kept-alive connections. Raises RuntimeError if wrk failed.
+
+    ``idle``: seconds of CPU that the server takes in a second for other things; they are not part of ``us``.
+    """
     auth = ["-H", f"Authorization: Bearer {contender.token}"] if contender.token else []
     options = ["-t", "1", "-c", "16", "-d", f"{max(1, round(seconds))}s", "--latency", *auth]
     script = ["-s", str(SOURCES / "requests.lua"), f"http://127.0.0.1:{contender.port}", "--", method, body, *paths]
     command = on_core(LOAD_CORE, [find("wrk") or "wrk", *options, *script])
-    before = cpu_seconds(contender.pid)
+    before, began, generator = cpu_seconds(contender.pid), time.monotonic(), _children_s()
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=False)
+    took = time.monotonic() - began
+    spent = cpu_seconds(contender.pid) - before - idle * took
     if done.returncode != 0:
         raise RuntimeError(f"wrk failed: {done.stderr[-500:]}{done.stdout[-300:]}")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     found["per_s"] = found["requests"] / found["seconds"]
-    found["us"] = (cpu_seconds(contender.pid) - before) * 1e6 / max(1, found["requests"])
+    found["us"] = spent * 1e6 / max(1, found["requests"])
+    found["generator_cpu"] = (_children_s() - generator) / took
     return found
+
+
+def _children_s() -> float:
+    """CPU time of the processes we have waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

@@ -10,7 +10,7 @@ import trio
 import trio.testing
 
 from streamhub.net.accepting import ACCEPT_AGAIN_S
-from streamhub.net.front import MOST_REMEMBERED
+from streamhub.net.again import MOST_REMEMBERED
 from streamhub.net.hypercorn import KEEP_ALIVE_S, MOST_HEADER_BYTES
 from streamhub.net.listeners import open_tcp, open_unix
 from tests.net.site import open_site

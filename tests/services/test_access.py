@@ -8,6 +8,7 @@ import pytest
 from streamhub.errors import NotFound, Unauthorized
 from streamhub.model.access import CameraGrant, CameraHello, Refusal, Right, Scope
 from streamhub.model.names import AppName, RoomKey, RoomName
+from streamhub.services import access
 from streamhub.services.access import _allowed
 from streamhub.services.apps import AppPatch
 from streamhub.services.bundle import Services
@@ -133,6 +134,30 @@ async def test_viewer_when_private_then_only_with_a_token_of_that_room(services:
         await services.access.authorise_viewer("live", "cam1", mint(keys, room="live-cam2"))
     grant = await services.access.authorise_viewer("live", "cam1", mint(keys, room="live-cam1"))
     assert grant.expires_at is not None
+
+
+async def test_viewer_when_a_token_comes_again_then_it_is_verified_anew_only_once_its_time_is_over(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert services.access.viewer_at_once("live", "cam1", None) is None, "nobody has read the app"
+    closed = AppPatch(features=FeaturesPatch(public_playback=False))
+    await services.apps.patch(await services.apps.get("live"), closed)
+    token = mint(services.access.livekit, room="live-cam1")
+    grant = await services.access.authorise_viewer("live", "cam1", token)
+    assert grant.expires_at is not None
+
+    def refuse(*_: object) -> None:
+        raise Unauthorized("asked again")
+
+    monkeypatch.setattr(access, "verify_join_token", refuse)
+    assert services.access.viewer_at_once("live", "cam1", token) == grant
+    for room, other in (("cam2", token), ("cam1", f"{token}x"), ("cam1", None)):
+        with pytest.raises(Unauthorized):
+            services.access.viewer_at_once("live", room, other)
+    over = grant.expires_at
+    monkeypatch.setattr(access, "utc_now", lambda: over)
+    with pytest.raises(Unauthorized, match="asked again"):
+        services.access.viewer_at_once("live", "cam1", token)
 
 
 async def test_authenticate_then_the_principal_is_what_the_token_says(services: Services) -> None:
