@@ -22,6 +22,7 @@ import av
 
 from streamhub.relay.audio import BIT_RATES, RATE, AudioFormat, AudioTranscoder
 from streamhub.relay.failures import failure_of
+from streamhub.relay.late_dtls import ignore_late_dtls
 from streamhub.relay.logs import keep_libav_quiet
 from streamhub.relay.shapes import packet_of, shape_of
 from streamhub.relay.units import Unit, read_unit
@@ -68,6 +69,7 @@ class _Publication:
             out.start_encoding()
         finally:
             faulthandler.cancel_dump_traceback_later()
+        ignore_late_dtls()
         return cls(out, video, audio, transcoder)
 
     def write(self, unit: Unit) -> None:

@@ -21,6 +21,7 @@ from tests.support.waiting import eventually
 
 MANY, MEASURED_S = 24, 30.0
 SAMPLED, SAMPLE_S = 6, 5.0
+LEAST_FPS = 5  # a busy machine loses pictures, but not nearly all
 CLIP = "-f lavfi -i testsrc2=size=1280x720:rate=30 -f lavfi -i sine=frequency=440:sample_rate=48000 -t 12"
 CODECS = "-c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p -g 30 -b:v 2M -maxrate 2M -bufsize 2M"
 
@@ -93,7 +94,7 @@ async def test_many_copied_relays_on_a_small_machine_then_all_flow_and_one_more_
             f"{MANY} relays of 720p30 2 Mbit/s, copied: {after.shares(before, seconds)}; decoded by a subscriber of "
             f"{SAMPLED} of them, one at a time: {', '.join(f'{rate:.0f}' for rate in rates)} fps; by the API: {told}",
         )
-        assert all(rate > 1 for rate in rates)
+        assert all(rate > LEAST_FPS for rate in rates), "one that publishes but hardly sends"
         assert len(await stream_types(hub)) >= 1
         assert await all_flow()
     await eventually(lambda: count(hub).processes == 3, within_s=60)
