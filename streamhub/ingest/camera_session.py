@@ -12,6 +12,7 @@ from streamhub.model.access import CameraLimits
 from streamhub.model.clock import iso_ms
 from streamhub.model.streams import EndOrder, StatsReported, StreamEvent
 from streamhub.net.connection import DoorWire
+from streamhub.net.shared_reader import SharedReader
 from streamhub.net.websocket import Opcode, ServerSocket
 from streamhub.rooms.hub import Totals
 from streamhub.rooms.room import Room
@@ -52,8 +53,11 @@ class CameraConnection:
     socket: ServerSocket
     totals: Totals
     tell: Callable[[StreamEvent], Awaitable[None]]
+    reader: SharedReader
     gate: FrameGate = attrs.field(init=False)
     cut: bool = False
+    _gone: bool = False
+    _crowded: bool = False
     _missed_pongs: int = 0
     _last_accepted: float = 0.0
     _unwritten: StatsReported | None = None
@@ -65,31 +69,38 @@ class CameraConnection:
     async def run(self, first: bytes) -> None:
         """Run until the connection's end; ``first`` are the bytes that came with the upgrade."""
         self._last_accepted = trio.current_time()
-        with self.session.scope:
+        with self.reader.opened(), self.session.scope:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._clock)
                 await self._read(first)
                 nursery.cancel_scope.cancel()
 
     async def _read(self, first: bytes) -> None:
-        data: bytes | memoryview = first
         # First of all the handshake's answer and `ready`; later nearly never: a camera's frames are not answered.
         while not self.socket.has_outgoing or await self._send():
             if not self.socket.open:
                 return
-            if not data:
-                try:
-                    data = await self.wire.receive_shared()
-                except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
-                    data = b""
-            if not data:
+            if first:
+                self._take(first)
+                first = b""
+            else:
+                await self.wire.feed(self.reader, self._take)
+            if self._gone:
                 self.session.end(DEAD)  # no close frame: whatever it was, the device did not mean to leave
                 return
-            await self._take(data)
-            data = b""
+            if self._crowded:
+                self._crowded = False
+                await self.room.spread()
 
-    async def _take(self, data: bytes | memoryview) -> None:
+    def _take(self, data: bytes | memoryview) -> bool:
+        """Take what came; False if there is something to await, or to end, now."""
+        if not data:
+            self._gone = True
+            return False
+        session = self.session
         newest: bytes | None = None
+        if self._told_to_end():
+            return False
         texts: list[bytes] = []
         for opcode, message in self.socket.receive(data):
             if opcode is Opcode.BINARY:
@@ -100,7 +111,7 @@ class CameraConnection:
                     self.totals.frames += 1
                     self.totals.bytes += len(message)
                     if newest is not None:
-                        self.session.superseded(newest, now)
+                        session.superseded(newest, now)
                         self._count_drop("superseded")
                     newest = message
                 else:
@@ -109,12 +120,17 @@ class CameraConnection:
                 texts.append(message)
             else:
                 self._missed_pongs = 0
-            if self.session.order is not None:
+            if self._told_to_end():
                 break
         if newest is not None:
-            await self.room.publish(self.session, newest)
-        for text in texts:  # after the picture: it does not wait for them, and they count it
+            self._crowded = not self.room.put(session, newest)
+        for text in texts:  # after the picture: they count it
             self._stats(text)
+        await_or_end = self._crowded or self._told_to_end() or self.socket.has_outgoing or not self.socket.open
+        return not await_or_end
+
+    def _told_to_end(self) -> bool:
+        return self.session.order is not None
 
     def _count_drop(self, reason: str) -> None:
         self.session.drop(reason)

@@ -18,6 +18,7 @@ from streamhub.model.access import CameraAuthority, CameraGrant, CameraHello, Re
 from streamhub.model.clock import WallClock, utc_now
 from streamhub.model.streams import REPLACED, StatsReported, StreamEnded, StreamEvent, StreamStarted, StreamType
 from streamhub.net.connection import DoorWire, Taken
+from streamhub.net.shared_reader import SharedReader
 from streamhub.net.websocket import ServerSocket, accept
 from streamhub.observe.log import get_logger
 from streamhub.rooms.hub import Hub
@@ -54,6 +55,7 @@ class CameraDoor:
     emit: Callable[[StreamEvent], Awaitable[None]]
     count: Callable[[str], None]
     clock: WallClock = utc_now
+    _reader: SharedReader = attrs.field(factory=SharedReader)
     _failed: WindowLimiter = attrs.field(factory=lambda: WindowLimiter(FAILED_PER_MINUTE))
     _accepted: WindowLimiter = attrs.field(factory=lambda: WindowLimiter(ACCEPTED_PER_MINUTE))
 
@@ -132,7 +134,9 @@ class CameraDoor:
         )
         replaced = room.session
         room.attach(session)
-        connection = CameraConnection(room, session, grant.limits, wire, socket, self.hub.totals, self._tell)
+        connection = CameraConnection(
+            room, session, grant.limits, wire, socket, self.hub.totals, self._tell, self._reader
+        )
         try:
             self.count("accepted")
             if replaced is not None and replaced.stream_id != session.stream_id:

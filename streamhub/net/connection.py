@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket as stdlib_socket
-from collections.abc import Set
+from collections.abc import Callable, Set
 from contextlib import suppress
 from typing import Any
 
@@ -12,11 +12,13 @@ import attrs
 import trio
 
 from streamhub.net.peers import Header, Peer
+from streamhub.net.shared_reader import SharedReader
 
 # A peer that acknowledges nothing for this long is dead, whatever is still to be sent.
 USER_TIMEOUT_MS = 30_000
 READ_BYTES = 65536
 _SHARED = memoryview(bytearray(READ_BYTES))
+_SHARED_ONLY = (_SHARED,)
 
 
 class _Guard(trio.abc.Stream):
@@ -182,9 +184,39 @@ class DoorWire:
         while True:
             await trio.lowlevel.wait_readable(sock)
             try:
-                return _SHARED[: os.readv(sock.fileno(), [_SHARED])]
+                return _SHARED[: os.readv(sock.fileno(), _SHARED_ONLY)]
             except BlockingIOError:
                 continue  # what had come was not for us: a checksum was wrong
+
+    async def feed(self, reader: SharedReader, take: Callable[[bytes | memoryview], bool]) -> None:
+        """Give ``take`` what the peer sends, b"" at its end or if it is dead, until it returns False.
+
+        What it is given is good until it returns.
+        """
+        if (sock := self._socket) is None:
+            while take(await self._receive_or_end()):
+                pass
+            return
+
+        def read() -> bool:
+            try:
+                count = os.readv(self.fd, _SHARED_ONLY)
+            except BlockingIOError:
+                return True  # what had come was not for us: a checksum was wrong
+            except OSError:
+                count = 0
+            return take(_SHARED[:count])
+
+        try:
+            await reader.read(sock, read)
+        except trio.ClosedResourceError:
+            take(b"")
+
+    async def _receive_or_end(self) -> bytes:
+        try:
+            return await self.receive(READ_BYTES)
+        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+            return b""
 
     async def send_last(self, data: bytes, seconds: float) -> None:
         """Send a few last words if they go out within ``seconds``; never raises for a peer that is gone."""

@@ -73,16 +73,32 @@ class Pump:
             self._chunk_seq = self.latest.seq
         return self._chunk
 
+    def offer(self) -> bool:
+        """Offer the newest picture to every ready outlet, if they are few; False if they are not: await ``push``."""
+        ready = self.ready
+        if not ready or not self.latest.jpeg:  # it may have been retired before ``push`` had its turn
+            return True
+        if len(ready) > YIELD_EVERY:
+            return False
+        chunk = self.chunk()
+        memfd = self.seal(chunk) if len(ready) >= SENDFILE_FROM else -1
+        try:
+            self._write(list(ready), self._chunk_seq, chunk, len(chunk), memfd)
+        finally:
+            if memfd >= 0:
+                os.close(memfd)
+        return True
+
     async def push(self) -> None:
         """Offer the newest picture to every ready outlet; yields to other tasks every ``YIELD_EVERY`` outlets.
 
         Not cancellable: a picture is written whole or handed to the outlet's own task. If a newer picture comes
         during a yield, or this one is no longer to be shown, the outlets not reached yet do not get it from here.
         """
-        if not self.ready:
+        if self.offer():
             return
         chunk, seq = self.chunk(), self.latest.seq
-        memfd = self.seal(chunk) if len(self.ready) >= SENDFILE_FROM else -1
+        memfd = self.seal(chunk)
         size = len(chunk)
         outlets = list(self.ready)
         try:

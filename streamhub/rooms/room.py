@@ -157,18 +157,16 @@ class Room:
 
     def status(self) -> RoomStatus:
         """A snapshot of its camera and viewers for API and metrics."""
-        counts = {"mjpeg": 0, "ws": 0, "hls": self.hls.readers.count()}
-        for output in self.viewers.values():
-            counts["mjpeg" if output == "mjpeg" else "ws"] += 1
+        mjpeg = sum(output == "mjpeg" for output in self.viewers.values())
         return RoomStatus(
             key=self.key,
             state=self.liveness.state,
             since=self.liveness.since,
             source=self.session.status(trio.current_time()) if self.session else None,
-            viewers=counts,
+            viewers={"mjpeg": mjpeg, "ws": len(self.viewers) - mjpeg, "hls": self.hls.readers.count()},
         )
 
-    # --- the source -----------------------------------------------------------------------------------------
+    # --- the source and the viewers --------------------------------------------------------------------------
 
     def attach(self, session: Session) -> None:
         """Make ``session`` the room's source; an older one must have been told to end before."""
@@ -200,13 +198,26 @@ class Room:
 
     async def publish(self, session: Session, jpeg: bytes) -> None:
         """Make ``jpeg`` the room's picture and send it to every ready viewer. Ignored from a replaced session."""
+        if not self.put(session, jpeg):
+            await self.spread()
+
+    def put(self, session: Session, jpeg: bytes) -> bool:
+        """As ``publish``, at once; False if the ready viewers are too many for that: await ``spread`` then."""
         if self.session is not session:
-            return
+            return True
         now, wall = trio.current_time(), self.clock()
         session.accepted(jpeg, now, wall)
         if self.liveness.frame(now, wall):
             self._changed()
-        await self._show(jpeg, live=True)
+        self.camera_latest.publish(jpeg, live=True)
+        self.latest.publish(jpeg, live=True)
+        offered = [pump.offer() for pump in self.pumps.values()]
+        return all(offered)
+
+    async def spread(self) -> None:
+        """Send what there is to every ready viewer that does not have it yet."""
+        for pump in self.pumps.values():
+            await pump.push()
 
     def attach_feed(self, feed: Feed) -> None:
         """Pictures can be had by ``feed`` from now on, until ``detach_feed``; of several the first is taken."""
@@ -240,11 +251,7 @@ class Room:
             return
         feed.accepted(trio.current_time(), self.clock())
         self.latest.publish(jpeg, live=True)
-        for output in ("mjpeg", "ws"):
-            if self.pumps[output].ready:
-                await self.pumps[output].push()
-
-    # --- the viewers ----------------------------------------------------------------------------------------
+        await self.spread()
 
     def add_viewer(self, viewer: Viewer | PassedOn, output: Output) -> None:
         """Count ``viewer`` among the room's, from now on until ``remove_viewer``."""
@@ -391,6 +398,4 @@ class Room:
         self.camera_latest.publish(jpeg, live=live)
         if not fed:
             self.latest.publish(jpeg, live=live)
-        for pump in self.pumps.values():
-            if pump.ready and not (fed and pump.latest is self.latest):
-                await pump.push()
+        await self.spread()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -36,6 +36,17 @@ class Bench:
     rows: list[Row] = attrs.field(factory=list)
     notes: list[str] = attrs.field(factory=list)
     targets: list[Row] = attrs.field(factory=list)
+    noisy: bool = False  # the case that runs: the generator was the limit, or the rounds of a C limit are apart
+
+    def run(self, case: Callable[[Bench], None], again_until: float = float("-inf")) -> None:
+        """Run a case; once more, and only that counts, if it was too noisy and it is not later than ``again_until``."""
+        before = [list(kept) for kept in (self.rows, self.notes, self.targets)]
+        self.noisy = False
+        case(self)
+        if self.noisy and time.monotonic() < min(again_until, self.until):
+            self.rows, self.notes, self.targets = before
+            self.note(f"{getattr(case, '__name__', 'a case')} was too noisy and was run again")
+            case(self)
 
     def say(self, words: str) -> None:
         """Progress, for whoever waits."""
@@ -70,6 +81,7 @@ class Bench:
         assert not wrong, f"{contender.name} sent wrong pictures: {found}"
         found["missed"] = 1 - found["got"] / found["expected"] if found["expected"] else 0.0
         if found["generator_cpu"] > GENERATOR_LIMIT:
+            self.noisy = True
             self.note(
                 f"{case}, {contender.name}: the generator was the limit ({found['generator_cpu']:.0%} of its core)"
             )
@@ -98,6 +110,7 @@ class Bench:
         self.rows.append(row)
         spread = apart([r["us_per_frame"] for r in rounds])
         if name.startswith("C limit") and spread > NOISY:
+            self.noisy = True
             self.note(
                 f"{case}: too noisy, the rounds of {name} are {spread:.0%} apart; let the machine rest, run it again"
             )

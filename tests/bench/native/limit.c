@@ -62,6 +62,8 @@ static void drop(struct connection *c) {
         struct connection *last = c->room->viewers[--c->room->count];
         c->room->viewers[c->place] = last, last->place = c->place;
         release(c->picture);
+    } else if (c->kind == CAMERA) { /* who comes now must not be shown what was */
+        release(c->room->last), c->room->last = NULL;
     }
     free(c->in), close(c->fd);
     c->in = NULL, c->kind = GONE; /* the memory stays: events of this round may still name it */
