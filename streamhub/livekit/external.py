@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from urllib.parse import urlencode, urlsplit
 
 import attrs
 import trio
-from livekit.api.access_token import AccessToken, VideoGrants
 from livekit.protocol import rtc
 from trio_websocket import ConnectionClosed, HandshakeError, wrap_client_stream
 
@@ -14,12 +14,14 @@ from streamhub.errors import StreamHubError
 from streamhub.livekit.client import LiveKitClient
 from streamhub.livekit.server import LiveKit
 from streamhub.livekit.session import DEADLINE_S, connect
+from streamhub.livekit.tokens import JoinGrant, mint_join_token
 from streamhub.observe.log import get_logger
 
 LOOK_S = 5.0
 # Not a name that any app's prefix can match.
 PROBE_ROOM = "$streamhub-version"
 SIGNAL_PROTOCOL = 9
+PROBE_TTL_S = 600
 
 log = get_logger("livekit")
 
@@ -96,16 +98,8 @@ class ExternalServer:
 
     async def _join(self) -> str | None:
         """Join a room of our own as nobody, unseen; read the first message; remove the room."""
-        keys = self.livekit.keys
-        grants = VideoGrants(
-            room_join=True,
-            room=PROBE_ROOM,
-            hidden=True,
-            can_publish=False,
-            can_subscribe=False,
-            can_publish_data=False,
-        )
-        token = AccessToken(keys.api_key, keys.api_secret).with_identity("streamhub").with_grants(grants).to_jwt()
+        grant = JoinGrant(room=PROBE_ROOM, identity="streamhub", hidden=True)
+        token = mint_join_token(self.livekit.keys, grant, datetime.now(UTC), PROBE_TTL_S)
         query = urlencode({"access_token": token, "protocol": SIGNAL_PROTOCOL, "auto_subscribe": 0})
         stream = await connect(self.url, self.livekit.session.tls)
         try:
