@@ -55,7 +55,8 @@ class Decoding:
 
     @property
     def dropped(self) -> int:
-        return self.queue.dropped + self.late
+        # Copied: the decoding thread may add one at this moment.
+        return self.queue.dropped + self.late + sum(one.skipped for one in list(self._encoders.values()))
 
     def _run(self) -> None:
         try:

@@ -263,8 +263,7 @@ class Room:
 
     def remove_viewer(self, viewer: Viewer | PassedOn) -> None:
         """The viewer has left."""
-        output = self.viewers.pop(viewer, None)
-        if output is not None:
+        if (output := self.viewers.pop(viewer, None)) is not None:
             self.demand.go("page" if output == "camera_ws" else "pictures")
 
     async def host(self, name: str, child: Callable[[], Awaitable[None]]) -> None:

@@ -13,14 +13,17 @@ from streamhub.model.clock import WallClock, utc_now
 from streamhub.model.names import ROOM_NAME, AppName, RoomKey
 from streamhub.services import tokens
 from streamhub.services.app_cache import AppCache
-from streamhub.services.apps import App, unknown_app
+from streamhub.services.apps import App, from_row, unknown_app
 from streamhub.services.batching import Batched
 from streamhub.services.last_used import LastUsed
 from streamhub.services.sealing import digest
+from streamhub.store import apps as app_rows
 from streamhub.store import keys as key_rows
 from streamhub.store import tokens as token_rows
-from streamhub.store.db import Store
+from streamhub.store.apps import AppRow
+from streamhub.store.db import Database, Store
 from streamhub.store.keys import KeyRow
+from streamhub.store.tokens import TokenRow
 
 # Grants remembered: one for each room, and play token of a private app.
 MOST_VIEWS = 5_000
@@ -58,7 +61,15 @@ class Access:
 
     async def authenticate(self, token: str, client_ip: str) -> Principal:
         """The caller with this API token. Raises Unauthorized: unknown, revoked, expired, from a wrong address."""
-        row = await self.store.read(token_rows.by_hash, digest(token))
+        principal, _ = await self.authenticate_for(token, client_ip, None)
+        return principal
+
+    async def authenticate_for(self, token: str, client_ip: str, app: str | None) -> tuple[Principal, App | None]:
+        """As ``authenticate``, with the app of that name if there is one: one look at the database."""
+        row, found = await self.store.read(_token_and_app, digest(token), app)
+        return self._principal(row, client_ip), None if found is None else from_row(found)
+
+    def _principal(self, row: TokenRow | None, client_ip: str) -> Principal:
         at = self.now()
         if row is None or row.revoked_at is not None:
             raise Unauthorized("this API token is not known here, or has been revoked", code="token_invalid")
@@ -156,6 +167,10 @@ class Access:
         if found is None or not ROOM_NAME.fullmatch(room):
             return None
         return RoomView(found.room(room), found.features.public_playback)
+
+
+def _token_and_app(db: Database, token_hash: str, app: str | None) -> tuple[TokenRow | None, AppRow | None]:
+    return token_rows.by_hash(db, token_hash), None if app is None else app_rows.by_name(db, app)
 
 
 def _allowed(client_ip: str, networks: tuple[str, ...]) -> bool:

@@ -12,6 +12,7 @@ from streamhub.errors import Unauthorized
 from streamhub.model.access import Principal, Right
 from streamhub.net.peers import Peer
 from streamhub.services.access import Access
+from streamhub.services.apps import App
 
 
 @attrs.frozen
@@ -57,10 +58,16 @@ def bearer() -> str | None:
 
 async def authenticate(access: Access) -> Principal:
     """The caller. Raises Unauthorized without a valid token, or from an address it may not be used from."""
+    principal, _ = await authenticate_for(access, None)
+    return principal
+
+
+async def authenticate_for(access: Access, app: str | None) -> tuple[Principal, App | None]:
+    """As ``authenticate``, with the app of that name if there is one."""
     token = bearer()
     if token is None:
         raise Unauthorized("this needs an API token", code="token_required")
-    return await access.authenticate(token, peer().ip)
+    return await access.authenticate_for(token, peer().ip, app)
 
 
 def is_metrics_token(expected: str | None) -> bool:

@@ -15,7 +15,7 @@ from streamhub.model.urls import Base
 from streamhub.observe.log import get_logger
 from streamhub.services.apps import App, unknown_app
 from streamhub.services.fields import Page, Paging
-from streamhub.web.auth import Auth, authenticate, peer
+from streamhub.web.auth import Auth, authenticate_for, peer
 from streamhub.web.deps import Deps
 from streamhub.web.errors import WrongMediaType
 from streamhub.web.schema import dump, parse, parse_query
@@ -110,8 +110,7 @@ def mount(blueprint: Blueprint, routes: Sequence[Route], deps: Deps) -> None:
 def _view(route: Route, deps: Deps) -> Callable[..., Awaitable[Response]]:
     async def view(**path: str) -> Response:
         with deps.metrics.in_flight.track_inprogress():
-            principal = None if route.auth.public else await authenticate(deps.services.access)
-            app = await _load_app(route, deps, principal, path)
+            principal, app = await _admit(route, deps, path)
             query = parse_query(route.query_type, request.args) if route.query_type else None
             body = parse(route.body, await _read_json()) if route.body else None
             value = await route.handler(deps, Call(principal, app, path, query, body, peer().base))
@@ -122,14 +121,21 @@ def _view(route: Route, deps: Deps) -> Callable[..., Awaitable[Response]]:
     return view
 
 
-async def _load_app(route: Route, deps: Deps, principal: Principal | None, path: dict[str, str]) -> App | None:
-    """Authorise for the app found, not for the name asked: who may not reach an app never learns if it exists."""
-    app = await deps.services.apps.find(path["app"]) if route.wants_app else None
-    if principal is not None:
+async def _admit(route: Route, deps: Deps, path: dict[str, str]) -> tuple[Principal | None, App | None]:
+    """The caller, and the app if the route is about one.
+
+    Authorised for the app found, not for the name asked: who may not reach an app never learns if it exists.
+    """
+    name = path["app"] if route.wants_app else None
+    principal: Principal | None = None
+    if route.auth.public:
+        app = None if name is None else await deps.services.apps.find(name)
+    else:
+        principal, app = await authenticate_for(deps.services.access, name)
         route.auth.authorise(principal, app.name if app else path.get("app"))
     if route.wants_app and app is None:
         raise unknown_app(path["app"])
-    return app
+    return principal, app
 
 
 def _audit(route: Route, principal: Principal, path: dict[str, str]) -> None:

@@ -71,7 +71,7 @@ async def measure(rounds: int, gops: Mapping[str, int]) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="scripts/bench start", description=__doc__)
+    parser = argparse.ArgumentParser(prog="scripts/bench first", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="publications of each kind (5)")
     parser.add_argument("--gop", choices=GOPS, nargs="+", default=list(GOPS), help="from key frame to key frame")
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
