@@ -1,4 +1,4 @@
-"""LiveKit's server API over our own Trio session.
+"""LiveKit's server API: livekit-api's services over our own Trio session (decision D10).
 
 Every call ends within ten seconds. Errors are ours: Unavailable if livekit-server cannot be reached or fails, NotFound
 for a room or participant that is not there, BadRequest for what it will not take.
@@ -6,36 +6,37 @@ for a room or participant that is not there, BadRequest for what it will not tak
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+import importlib
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 import trio
-from google.protobuf.message import DecodeError, Message
-from livekit.protocol import models
-from livekit.protocol import room as proto
+from google.protobuf.message import DecodeError
+from livekit.protocol import room as proto_room
 
 from streamhub.errors import BadRequest, NotFound, StreamHubError, Unavailable
 from streamhub.livekit.participants import LiveRoom, Participant, participant_of, room_of
 from streamhub.livekit.session import DEADLINE_S, Session
 from streamhub.livekit.tokens import LiveKitKeys
-from streamhub.livekit.twirp import Method, ServerError
 
-Answer = TypeVar("Answer", bound=Message)
+if TYPE_CHECKING:
+    from livekit.api.egress_service import EgressService
+    from livekit.api.ingress_service import IngressService
+    from livekit.api.room_service import RoomService
+    from livekit.api.twirp_client import ServerError
 
-_LIST_ROOMS = Method("RoomService", "ListRooms", proto.ListRoomsResponse, "roomList")
-_DELETE_ROOM = Method("RoomService", "DeleteRoom", proto.DeleteRoomResponse, "roomCreate")
-_LIST = Method("RoomService", "ListParticipants", proto.ListParticipantsResponse, "roomAdmin", of_room=True)
-_GET = Method("RoomService", "GetParticipant", models.ParticipantInfo, "roomAdmin", of_room=True)
-_REMOVE = Method("RoomService", "RemoveParticipant", proto.RemoveParticipantResponse, "roomAdmin", of_room=True)
+T = TypeVar("T")
 
 
 @attrs.frozen(eq=False)
 class LiveKitClient:
     """Calls the server that ``where`` names at the moment of the call.
 
-    ``where`` raises Unavailable while there is none. The calls for ingress are in ``livekit.ingresses``, those for
-    egress in ``livekit.egresses``.
+    ``where`` raises Unavailable while there is none. Ingress calls are in ``livekit.ingresses``; those of egress go
+    through ``egress()``, wrapped in ``call``.
     """
 
     where: Callable[[], str]
@@ -44,51 +45,86 @@ class LiveKitClient:
 
     async def rooms(self, names: Sequence[str] = ()) -> list[LiveRoom]:
         """All rooms, or those of ``names`` that exist."""
-        answer = await self.call(_LIST_ROOMS, proto.ListRoomsRequest(names=list(names)))
+        request = proto_room.ListRoomsRequest(names=list(names))
+        answer = await self.call(lambda: self.room().list_rooms(request))
         return [room_of(r) for r in answer.rooms]
 
     async def participants(self, room: str) -> list[Participant]:
         """Everybody in a room, hidden ones too; nobody if there is no such room."""
+        request = proto_room.ListParticipantsRequest(room=room)
         try:
-            answer = await self.call(_LIST, proto.ListParticipantsRequest(room=room))
+            answer = await self.call(lambda: self.room().list_participants(request))
         except NotFound:
             return []
         return [participant_of(p) for p in answer.participants]
 
     async def participant(self, room: str, identity: str) -> Participant:
         """One participant. Raises NotFound."""
-        request = proto.RoomParticipantIdentity(room=room, identity=identity)
-        return participant_of(await self.call(_GET, request))
+        request = proto_room.RoomParticipantIdentity(room=room, identity=identity)
+        return participant_of(await self.call(lambda: self.room().get_participant(request)))
 
     async def remove_participant(self, room: str, identity: str) -> None:
         """Throw a participant out. Raises NotFound if it is not there. It may come back: its token stays valid."""
-        await self.call(_REMOVE, proto.RoomParticipantIdentity(room=room, identity=identity))
+        request = proto_room.RoomParticipantIdentity(room=room, identity=identity)
+        await self.call(lambda: self.room().remove_participant(request))
 
     async def delete_room(self, room: str) -> None:
         """Throw everybody out of a room and forget it. Raises NotFound."""
-        await self.call(_DELETE_ROOM, proto.DeleteRoomRequest(room=room))
+        request = proto_room.DeleteRoomRequest(room=room)
+        await self.call(lambda: self.room().delete_room(request))
+
+    def room(self) -> RoomService:
+        """livekit-api's RoomService for the present server; as the other two, within ``call``."""
+        from livekit.api.room_service import RoomService
+
+        return RoomService(*self._arguments())
+
+    def ingress(self) -> IngressService:
+        """livekit-api's IngressService for the present server."""
+        from livekit.api.ingress_service import IngressService
+
+        return IngressService(*self._arguments())
+
+    def egress(self) -> EgressService:
+        """livekit-api's EgressService for the present server."""
+        from livekit.api.egress_service import EgressService
+
+        return EgressService(*self._arguments())
 
     async def call(
-        self,
-        method: Method[Answer],
-        request: Message,
-        explain: Callable[[ServerError], StreamHubError | None] | None = None,
-    ) -> Answer:
-        """What the method answers; LiveKit's errors become ours, and so does an answer that takes too long.
+        self, act: Callable[[], Awaitable[T]], explain: Callable[[ServerError], StreamHubError | None] | None = None
+    ) -> T:
+        """What ``act`` answers; LiveKit's errors become ours, and so does an answer that takes too long.
 
         ``explain`` knows better what some of them mean.
         """
+        twirp = await _loaded()
         try:
             with trio.fail_after(DEADLINE_S):
-                return await method.ask(self.session, self.where(), self.keys, request)
+                return await act()
         except trio.TooSlowError:
             raise Unavailable(f"livekit-server gave no answer for {DEADLINE_S:g} s", code="livekit_too_slow") from None
-        except ServerError as exc:
+        except twirp.ServerError as exc:
             raise ((explain(exc) if explain else None) or mapped(exc)) from None
         except DecodeError:
             raise Unavailable(
                 "what answers is not livekit-server", code="livekit_failed", hint="Check STREAMHUB_LIVEKIT_URL."
             ) from None
+
+    def _arguments(self) -> tuple[Any, str, str, str, bool]:
+        # The last one: no failover, which would sleep on asyncio and call LiveKit Cloud's regions.
+        return self.session, self.where(), self.keys.api_key, self.keys.api_secret, False
+
+
+async def _loaded() -> ModuleType:
+    """livekit-api's client, whose package brings aiohttp along: loaded in a thread when it is called first.
+
+    A sixth of a server's start, which nobody who asks whether it is there should wait for.
+    """
+    name = "livekit.api.twirp_client"
+    if (loaded := sys.modules.get(name)) is not None:
+        return loaded
+    return await trio.to_thread.run_sync(importlib.import_module, name)
 
 
 def mapped(exc: ServerError) -> StreamHubError:

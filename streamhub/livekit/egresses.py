@@ -1,4 +1,4 @@
-"""LiveKit's egresses: values of ours, and the calls of its Egress service that make HLS of a room.
+"""LiveKit's egresses: values of ours, and the calls of its EgressService that make HLS of a room.
 
 They need a livekit-server with Redis, and LiveKit's egress service beside it. Which of the two is missing, our errors
 say. What it makes of a room lies in a folder of its own below ``EgressOutput.folder``, under a name that nobody can
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import attrs
 import trio
@@ -17,8 +18,10 @@ from livekit.protocol import egress as proto
 
 from streamhub.errors import NotFound, StreamHubError, Unavailable
 from streamhub.livekit.client import LiveKitClient
-from streamhub.livekit.twirp import Method, ServerError
 from streamhub.model.names import RoomKey
+
+if TYPE_CHECKING:
+    from livekit.api.twirp_client import ServerError
 
 PLAYLIST = "index.m3u8"
 SEGMENT_S = 2
@@ -32,11 +35,6 @@ NO_WORKER_HINT = (
     "Start LiveKit's egress service; it must use the same Redis as livekit-server. One that runs says no when the"
     " cpu_cost in its egress.yaml is more than the cores it has idle: lower the cost. See docs/livekit-egress.md."
 )
-
-_START_ROOM = Method("Egress", "StartRoomCompositeEgress", proto.EgressInfo, "roomRecord")
-_START_ONE = Method("Egress", "StartParticipantEgress", proto.EgressInfo, "roomRecord")
-_LIST = Method("Egress", "ListEgress", proto.ListEgressResponse, "roomRecord")
-_STOP = Method("Egress", "StopEgress", proto.EgressInfo, "roomRecord")
 
 
 class EgressState(StrEnum):
@@ -136,18 +134,23 @@ class EgressApi:
         outputs = [self.output.segments(path)]
         preset = proto.EncodingOptionsPreset.H264_720P_30
 
-        info: proto.EgressInfo | None = None
-        with trio.move_on_after(START_S):
+        async def ask() -> proto.EgressInfo:
+            service = self.client.egress()
             if identity is not None:
-                one = proto.ParticipantEgressRequest(
-                    room_name=key.room, identity=identity, preset=preset, segment_outputs=outputs
+                return await service.start_participant_egress(
+                    proto.ParticipantEgressRequest(
+                        room_name=key.room, identity=identity, preset=preset, segment_outputs=outputs
+                    )
                 )
-                info = await self.client.call(_START_ONE, one, _explained)
-            else:
-                all_of_it = proto.RoomCompositeEgressRequest(
+            return await service.start_room_composite_egress(
+                proto.RoomCompositeEgressRequest(
                     room_name=key.room, layout="speaker", preset=preset, segment_outputs=outputs
                 )
-                info = await self.client.call(_START_ROOM, all_of_it, _explained)
+            )
+
+        info: proto.EgressInfo | None = None
+        with trio.move_on_after(START_S):
+            info = await self.client.call(ask, _explained)
         if info is None:
             raise _no_worker()
         return LiveEgress(info.egress_id, key.app, key.room, path, _STATES[info.status], info.error)
@@ -166,10 +169,10 @@ class EgressApi:
     async def stop(self, egress_id: str) -> None:
         """It ends soon. Raises NotFound, and BadRequest if it has ended."""
         request = proto.StopEgressRequest(egress_id=egress_id)
-        await self.client.call(_STOP, request, _explained)
+        await self.client.call(lambda: self.client.egress().stop_egress(request), _explained)
 
     async def _list(self, request: proto.ListEgressRequest) -> list[LiveEgress]:
-        answer = await self.client.call(_LIST, request, _explained)
+        answer = await self.client.call(lambda: self.client.egress().list_egress(request), _explained)
         return [one for info in answer.items if (one := self._ours(info)) is not None]
 
     def _ours(self, info: proto.EgressInfo) -> LiveEgress | None:

@@ -1,4 +1,4 @@
-"""LiveKit's ingresses: values of ours, and the calls of its Ingress service.
+"""LiveKit's ingresses: values of ours, and the calls of its IngressService.
 
 They need a livekit-server with Redis, and LiveKit's ingress service beside it for anything to be taken in. Which
 of the two is missing, our errors say.
@@ -7,14 +7,17 @@ of the two is missing, our errors say.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import attrs
 from livekit.protocol import ingress as proto
 
 from streamhub.errors import NotFound, StreamHubError, Unavailable
 from streamhub.livekit.client import LiveKitClient
-from streamhub.livekit.twirp import Method, ServerError
 from streamhub.model.ingress import IngressState, InputType
+
+if TYPE_CHECKING:
+    from livekit.api.twirp_client import ServerError
 
 # The attribute by which LiveKit's ingress service marks the participants it makes.
 LIVEKIT_INGRESS_ATTRIBUTE = "ingress.ingressID"
@@ -26,10 +29,6 @@ NO_WORKER_HINT = (
     "Run LiveKit's ingress service on the same Redis. One that runs says no when the cpu_cost in its ingress.yaml"
     " is more than the idle cores less 30 % of all: lower the cost, or give it cores. See docs/livekit-ingress.md."
 )
-_CREATE = Method("Ingress", "CreateIngress", proto.IngressInfo, "ingressAdmin")
-_LIST = Method("Ingress", "ListIngress", proto.ListIngressResponse, "ingressAdmin")
-_UPDATE = Method("Ingress", "UpdateIngress", proto.IngressInfo, "ingressAdmin")
-_DELETE = Method("Ingress", "DeleteIngress", proto.IngressInfo, "ingressAdmin")
 _TYPES = {
     InputType.RTMP: proto.IngressInput.RTMP_INPUT,
     InputType.WHIP: proto.IngressInput.WHIP_INPUT,
@@ -103,18 +102,18 @@ class IngressApi:
             request.enable_transcoding = wish.transcoding
         if not wish.enabled:
             request.enabled = False
-        return _live(await self.client.call(_CREATE, request, _explained))
+        return _live(await self.client.call(lambda: self.client.ingress().create_ingress(request), _explained))
 
     async def list(self) -> list[LiveIngress]:
         """All ingresses LiveKit has, whoever made them."""
         request = proto.ListIngressRequest()
-        answer = await self.client.call(_LIST, request, _explained)
+        answer = await self.client.call(lambda: self.client.ingress().list_ingress(request), _explained)
         return [_live(i) for i in answer.items]
 
     async def get(self, livekit_id: str) -> LiveIngress:
         """One ingress. Raises NotFound."""
         request = proto.ListIngressRequest(ingress_id=livekit_id)
-        answer = await self.client.call(_LIST, request, _explained)
+        answer = await self.client.call(lambda: self.client.ingress().list_ingress(request), _explained)
         if not answer.items:
             raise _not_found()
         return _live(answer.items[0])
@@ -122,12 +121,12 @@ class IngressApi:
     async def update(self, livekit_id: str, *, room: str, enabled: bool) -> LiveIngress:
         """The ingress after the change; a source it has is disconnected. Raises NotFound, BadRequest (of a pull)."""
         request = proto.UpdateIngressRequest(ingress_id=livekit_id, room_name=room, enabled=enabled)
-        return _live(await self.client.call(_UPDATE, request, _explained))
+        return _live(await self.client.call(lambda: self.client.ingress().update_ingress(request), _explained))
 
     async def delete(self, livekit_id: str) -> None:
         """It is gone and its source disconnected. Raises NotFound."""
         request = proto.DeleteIngressRequest(ingress_id=livekit_id)
-        await self.client.call(_DELETE, request, _explained)
+        await self.client.call(lambda: self.client.ingress().delete_ingress(request), _explained)
 
 
 def _live(info: proto.IngressInfo) -> LiveIngress:

@@ -1,9 +1,16 @@
-"""The HTTP client for livekit-server: h11 on Trio, one connection a call."""
+"""The HTTP client that livekit-api gets as its ``session``: h11 on Trio, one connection a call.
+
+Stands for the four things livekit-api uses of an aiohttp session: ``post``, ``get``, ``timeout.total`` and ``close``.
+Our own errors pass through livekit-api as they are, so nothing of aiohttp is needed here.
+"""
 
 from __future__ import annotations
 
+import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
@@ -17,6 +24,13 @@ MOST_BYTES = 8 * 1024 * 1024
 
 
 @attrs.frozen
+class Timeout:
+    """Seconds for a whole call, under the name livekit-api reads."""
+
+    total: float | None = DEADLINE_S
+
+
+@attrs.frozen
 class Reply:
     """An answer read to its end; the names of its headers are in lower case."""
 
@@ -24,12 +38,43 @@ class Reply:
     headers: Mapping[str, str]
     body: bytes = attrs.field(repr=False)
 
+    async def read(self) -> bytes:
+        """The body."""
+        return self.body
+
+    async def json(self) -> Any:
+        """The body as JSON; ValueError if it is not."""
+        return json.loads(self.body)
+
 
 @attrs.frozen
 class Session:
     """Calls with a deadline. Every failure to get an answer is Unavailable; an answer of any status is a Reply."""
 
+    timeout: Timeout = attrs.field(factory=Timeout)
     tls: ssl.SSLContext | None = None
+
+    def post(
+        self, url: str, *, headers: Mapping[str, str] | None = None, data: bytes = b"", timeout: Any = None
+    ) -> AbstractAsyncContextManager[Reply]:
+        """POST ``data``."""
+        return self._calling("POST", url, headers or {}, data, timeout)
+
+    def get(
+        self, url: str, *, headers: Mapping[str, str] | None = None, timeout: Any = None
+    ) -> AbstractAsyncContextManager[Reply]:
+        """GET."""
+        return self._calling("GET", url, headers or {}, b"", timeout)
+
+    async def close(self) -> None:
+        """Nothing stays open between calls."""
+
+    @asynccontextmanager
+    async def _calling(
+        self, method: str, url: str, headers: Mapping[str, str], data: bytes, timeout: Any
+    ) -> AsyncIterator[Reply]:
+        seconds = (timeout.total if timeout is not None else None) or self.timeout.total or DEADLINE_S
+        yield await self.request(method, url, headers, data, seconds)
 
     async def request(
         self, method: str, url: str, headers: Mapping[str, str], data: bytes = b"", within_s: float = DEADLINE_S

@@ -6,23 +6,21 @@ import json
 
 import pytest
 import trio
-from livekit.protocol import models
+from livekit.protocol import ingress as proto_ingress
 from livekit.protocol import room as proto_room
 
 from streamhub.errors import BadRequest, NotFound, Unavailable
 from streamhub.livekit.client import LiveKitClient
-from streamhub.livekit.ingresses import IngressApi
 from streamhub.livekit.server import LiveKit
-from streamhub.livekit.session import Session
+from streamhub.livekit.session import Session, Timeout
 from streamhub.livekit.tokens import LiveKitKeys
-from streamhub.livekit.twirp import Method
 from tests.livekit.conftest import KEYS
 from tests.livekit.fake_server import fake_server, serving
 
 
 async def make_room(livekit: LiveKit, name: str) -> None:
-    method = Method("RoomService", "CreateRoom", models.Room, "roomCreate")
-    await livekit.client.call(method, proto_room.CreateRoomRequest(name=name, empty_timeout=300))
+    request = proto_room.CreateRoomRequest(name=name, empty_timeout=300)
+    await livekit.client.call(lambda: livekit.client.room().create_room(request))
 
 
 async def test_rooms_when_some_exist_then_they_are_listed_and_can_be_deleted(livekit_server: LiveKit) -> None:
@@ -50,8 +48,10 @@ async def test_what_is_not_there_when_named_then_not_found_or_nobody(livekit_ser
 
 
 async def test_ingress_without_its_service_when_asked_then_unavailable(livekit_server: LiveKit) -> None:
+    client = livekit_server.client
+    request = proto_ingress.ListIngressRequest()
     with pytest.raises(Unavailable):
-        await IngressApi(livekit_server.client).list()
+        await client.call(lambda: client.ingress().list_ingress(request))
 
 
 async def test_key_when_wrong_then_the_settings_are_named(livekit_server: LiveKit) -> None:
@@ -119,8 +119,10 @@ async def test_session_when_no_answer_comes_then_unavailable_in_time() -> None:
             await trio.sleep_forever()
 
     async with serving(silence) as url:
+        session = Session(Timeout(0.05))
         with pytest.raises(Unavailable, match=r"no answer for 0\.05 s"):
-            await Session().request("POST", f"{url}/x", {}, b"x", within_s=0.05)
+            async with session.post(f"{url}/x", data=b"x"):
+                pass
 
 
 @pytest.mark.parametrize(
