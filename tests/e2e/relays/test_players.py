@@ -73,7 +73,8 @@ def watch_by_video_js(url: str) -> None:
         page = browser.new_page()
         page.set_default_timeout(LIMIT_S * 1000)
         page.goto(address)
-        page.wait_for_function(f"() => {CLOCK} > 0.5")
+        # On a busy machine the sound runs before the first picture is decoded.
+        page.wait_for_function(f"() => {CLOCK} > 0.5 && document.querySelector('#stage video').videoWidth > 0")
         seen = [page.evaluate(LOOK)]
         for _ in range(4):
             page.wait_for_function(f"at => {CLOCK} > at + 1", arg=seen[-1][0])
