@@ -29,13 +29,16 @@ QUIET = ["ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "error"]
 START_S = 90.0
 
 
-def make_clip(folder: Path, name: str = "clip", *, gop: int = 30) -> Path:
-    """20 s of 720p30 at about 2 Mbit/s, a key frame every ``gop`` pictures, no B-frames; AAC at 48 kHz."""
+def make_clip(
+    folder: Path, name: str = "clip", *, gop: int = 30, b_frames: int = 0, size: str = "1280x720", mbits: int = 2
+) -> Path:
+    """20 s of 30 pictures a second, a key frame every ``gop`` of them; AAC at 48 kHz."""
     file = folder / f"{name}.flv"
-    picture = ["-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=30"]
+    picture = ["-f", "lavfi", "-i", f"testsrc2=size={size}:rate=30"]
     tone = ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"]
-    coded = ["-c:v", "libx264", "-preset", "veryfast", "-bf", "0", "-g", str(gop)]
-    rate = ["-b:v", "2M", "-maxrate", "2M", "-bufsize", "2M", "-pix_fmt", "yuv420p"]
+    coded = ["-c:v", "libx264", "-preset", "veryfast", "-bf", str(b_frames), "-g", str(gop)]
+    most = f"{mbits}M"
+    rate = ["-b:v", most, "-maxrate", most, "-bufsize", most, "-pix_fmt", "yuv420p"]
     sound = ["-c:a", "aac", "-b:a", "128k", "-t", "20", str(file)]
     subprocess.run([*QUIET, *picture, *tone, *coded, *rate, *sound], check=True)
     return file
@@ -146,6 +149,19 @@ def measure(us: Contender, rooms: Sequence[str], outputs: str, seconds: float) -
     return row
 
 
+def encoded(us: Contender, folder: Path, seconds: float) -> list[dict[str, Any]]:
+    """Sources whose pictures have to be encoded for WebRTC, each beside ffmpeg that does the same."""
+    found = []
+    for name, size, mbits in (("720p30", "1280x720", 2), ("1080p30", "1920x1080", 6)):
+        clip = make_clip(folder, name, b_frames=2, size=size, mbits=mbits)
+        with publishing(us, clip, 1) as rooms:
+            found.append(measure(us, rooms, f"{name} with B-frames: WebRTC", seconds))
+            with watched(us, rooms):
+                found.append(measure(us, rooms, f"{name} with B-frames: WebRTC and HLS", seconds))
+        found.append(transcoding(clip, seconds) | {"outputs": f"{name} with B-frames: ffmpeg, decode and encode"})
+    return found
+
+
 def transcoding(clip: Path, seconds: float) -> dict[str, Any]:
     """The peer: ffmpeg decodes and encodes one such stream (x264 ultrafast without delay, Opus)."""
     coded = [
@@ -206,6 +222,7 @@ def hls_site(bench: Bench) -> Iterator[tuple[Contender, Any, Path]]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench relays", description=__doc__)
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 4, 12, 24], help="how many at once (1 4 12 24)")
+    parser.add_argument("--encoded", action="store_true", help="sources with B-frames, one at a time, instead")
     parser.add_argument("--seconds", type=float, default=20, help="how long each is measured (20)")
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     asked = parser.parse_args()
@@ -213,9 +230,12 @@ def main() -> None:
     before, rows = load(), []
     with tempfile.TemporaryDirectory(prefix="streamhub-bench-") as name, ExitStack() as stack:
         folder = Path(name)
+        us = stack.enter_context(site(folder / "hub"))
+        if asked.encoded:
+            rows += encoded(us, folder, asked.seconds)
+            asked.streams = []
         clip = make_clip(folder)
         rows.append(transcoding(clip, asked.seconds))
-        us = stack.enter_context(site(folder / "hub"))
         for count in asked.streams:
             with publishing(us, clip, count) as rooms:
                 rows.append(measure(us, rooms, "WebRTC", asked.seconds))
