@@ -14,8 +14,9 @@ from contextlib import contextmanager, suppress
 import attrs
 import trio
 
-# So many are served before other tasks have their turn; at 100 µs each they wait for 6 ms at most.
-MOST_AT_ONCE = 64
+# So many are served before other tasks have their turn; at 100 µs each they wait for 1.6 ms. A request to the API
+# takes some ten turns.
+MOST_AT_ONCE = 16
 # The kernel says nothing of a socket that was closed by ourselves, elsewhere (at the end of a shutdown): we look.
 LOOK_EVERY_S = 0.5
 
