@@ -7,7 +7,6 @@ for a room or participant that is not there, BadRequest for what it will not tak
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -116,15 +115,18 @@ class LiveKitClient:
         return self.session, self.where(), self.keys.api_key, self.keys.api_secret, False
 
 
+_library: list[ModuleType] = []  # livekit-api's Twirp client, once the whole package is there
+
+
 async def _loaded() -> ModuleType:
     """livekit-api's client, whose package brings aiohttp along: loaded in a thread when it is called first.
 
-    A sixth of a server's start, which nobody who asks whether it is there should wait for.
+    A sixth of a server's start, which nobody who asks whether it is there should wait for. Nothing of it may be
+    imported elsewhere before: a module that is being imported is in ``sys.modules`` already.
     """
-    name = "livekit.api.twirp_client"
-    if (loaded := sys.modules.get(name)) is not None:
-        return loaded
-    return await trio.to_thread.run_sync(importlib.import_module, name)
+    if not _library:
+        _library.append(await trio.to_thread.run_sync(importlib.import_module, "livekit.api.twirp_client"))
+    return _library[0]
 
 
 def mapped(exc: ServerError) -> StreamHubError:
