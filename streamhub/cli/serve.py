@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
@@ -67,7 +66,6 @@ async def _run(settings: Settings, options: Options, say: Callable[[str], None])
             nursery.cancel_scope.cancel()
 
         running.append(await nursery.start(server))
-        gc.freeze()  # modules and routes stay: looking through them at each full collection stops everybody for 0.1 s
         say(welcome(running[0], options, terminal=sys.stdout.isatty()))
         sys.stdout.flush()
 
