@@ -97,19 +97,19 @@ class CameraConnection:
         if not data:
             self._gone = True
             return False
-        session = self.session
-        newest: bytes | None = None
+        session, socket, totals = self.session, self.socket, self.totals
         if self._told_to_end():
             return False
+        newest: bytes | None = None
         texts: list[bytes] = []
-        for opcode, message in self.socket.receive(data):
+        now = trio.current_time()
+        for opcode, message in socket.receive(data):
             if opcode is Opcode.BINARY:
-                now = trio.current_time()
                 verdict = self.gate.judge(message, now)
                 if verdict is Verdict.ACCEPT:
                     self._last_accepted = now
-                    self.totals.frames += 1
-                    self.totals.bytes += len(message)
+                    totals.frames += 1
+                    totals.bytes += len(message)
                     if newest is not None:
                         session.superseded(newest, now)
                         self._count_drop("superseded")
@@ -123,11 +123,12 @@ class CameraConnection:
             if self._told_to_end():
                 break
         if newest is not None:
-            self._crowded = not self.room.put(session, newest)
+            self._crowded = not self.room.put(session, newest, now)
         for text in texts:  # after the picture: they count it
             self._stats(text)
-        await_or_end = self._crowded or self._told_to_end() or self.socket.has_outgoing or not self.socket.open
-        return not await_or_end
+        if (missing := socket.missing) != self.wire.expected:
+            self.wire.expect(missing)
+        return socket.settled and not (self._crowded or self._told_to_end())
 
     def _told_to_end(self) -> bool:
         return self.session.order is not None

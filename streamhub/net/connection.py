@@ -138,16 +138,17 @@ class Taken:
 class DoorWire:
     """A taken-over connection as viewers use it (``rooms.viewer.Wire``).
 
-    ``shared``: another process has the socket too, and ``close`` ends it for both.
+    ``shared``: another process has the socket too, and ``close`` ends it for both. ``expected``: see ``expect``.
     """
 
-    __slots__ = ("_socket", "_stream", "fd", "shared")
+    __slots__ = ("_socket", "_stream", "expected", "fd", "shared")
 
     def __init__(self, stream: trio.SocketStream | trio.SSLStream[trio.SocketStream]) -> None:
         self._stream = stream
         self._socket = stream.socket if isinstance(stream, trio.SocketStream) else None
         self.fd = self._socket.fileno() if self._socket is not None else -1
         self.shared = False
+        self.expected = 0
 
     async def send_all(self, data: bytes | memoryview) -> None:
         """Send everything; on cancellation the connection is of no more use."""
@@ -188,6 +189,16 @@ class DoorWire:
             except BlockingIOError:
                 continue  # what had come was not for us: a checksum was wrong
 
+    def expect(self, count: int) -> None:
+        """Ask the kernel not to call for less than ``count`` bytes, or the peer's end; 0: for any. Until ``feed`` ends.
+
+        A picture that comes in a dozen segments then takes two reads (SO_RCVLOWAT, socket(7)).
+        """
+        self.expected = count
+        if self._socket is not None:
+            with suppress(OSError):  # closed meanwhile
+                self._socket.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_RCVLOWAT, min(count, READ_BYTES))
+
     async def feed(self, reader: SharedReader, take: Callable[[bytes | memoryview], bool]) -> None:
         """Give ``take`` what the peer sends, b"" at its end or if it is dead, until it returns False.
 
@@ -211,6 +222,9 @@ class DoorWire:
             await reader.read(sock, read)
         except trio.ClosedResourceError:
             take(b"")
+        finally:
+            if self.expected:
+                self.expect(0)
 
     async def _receive_or_end(self) -> bytes:
         try:

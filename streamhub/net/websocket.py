@@ -30,6 +30,7 @@ MOST_FRAMES_AT_ONCE = 1000
 _WHOLE_BINARY = 0x82
 _FIRST_BYTES = frozenset({0x00, 0x01, 0x02, 0x80, 0x81, 0x82, 0x88, 0x89, 0x8A})
 _CLOSE = 0x88
+_BINARY = Opcode.BINARY
 _MOST_CONTROL_BYTES = 125
 
 _WHY = b"A WebSocket upgrade is a GET without a body.\n"
@@ -80,12 +81,19 @@ class ServerSocket:
         close = self._proto.close_rcvd or self._proto.close_sent
         return int(close.code) if close else None
 
+    @property
+    def missing(self) -> int:
+        """How many bytes must come before the next ``receive`` can give anything; 0 if that is not known."""
+        return self._needed - len(self._rest) if self._rest else 0
+
     def receive(self, data: bytes | memoryview) -> list[tuple[Opcode, bytes]]:
         """Bytes from the peer (b"" at its end) → whole text, binary and pong messages, in order.
 
         A peer that puts more than ``MOST_FRAMES_AT_ONCE`` frames into one read is closed with 1008. What ``data`` is a
         view of may be used again after the call.
         """
+        if not self._rest and not self._in_fragments and (head := self._only_picture(data)):
+            return [(_BINARY, apply_mask(data[head:], data[head - 4 : head]))]  # type: ignore[arg-type]
         messages: list[tuple[Opcode, bytes]] = []
         if not data:
             self._feed(self._rest, messages)
@@ -109,7 +117,7 @@ class ServerSocket:
             if view[at] == _WHOLE_BINARY and head and not self._in_fragments:
                 start = at + head
                 # Typed for bytes, made for every buffer.
-                messages.append((Opcode.BINARY, apply_mask(view[start:end], view[start - 4 : start])))  # type: ignore[arg-type]
+                messages.append((_BINARY, apply_mask(view[start:end], view[start - 4 : start])))  # type: ignore[arg-type]
                 frames += 1
             else:
                 frames += self._feed(view[at:end], messages)
@@ -118,6 +126,14 @@ class ServerSocket:
                 return []
             at = end
         return messages
+
+    def _only_picture(self, data: bytes | memoryview) -> int:
+        """The size of the head where ``data`` is one picture and no more, as most reads of cameras are; else 0."""
+        if len(data) <= _MOST_CONTROL_BYTES or data[0] != _WHOLE_BINARY or data[1] < 0xFE or self._library_only:
+            return 0
+        head = 8 if data[1] == 0xFE else 14
+        length = int.from_bytes(data[2 : head - 4], "big")
+        return head if head + length == len(data) and length <= self._max_message_bytes else 0
 
     def _measure(self, view: memoryview, at: int) -> tuple[int, int]:
         """The size of the head of the frame that begins ``at``, and where the frame ends, or at least goes on to.
@@ -184,6 +200,11 @@ class ServerSocket:
     def has_outgoing(self) -> bool:
         """Whether ``outgoing`` would give bytes; costs nothing, so readers ask it after every read."""
         return bool(self._answer or self._proto.writes)
+
+    @property
+    def settled(self) -> bool:
+        """Open, with nothing to send."""
+        return self.open and not self._answer and not self._proto.writes
 
     def outgoing(self) -> bytes:
         """The bytes to send now (handshake answer, pongs, what was queued); b"" for none."""

@@ -198,20 +198,20 @@ class Room:
 
     async def publish(self, session: Session, jpeg: bytes) -> None:
         """Make ``jpeg`` the room's picture and send it to every ready viewer. Ignored from a replaced session."""
-        if not self.put(session, jpeg):
+        if not self.put(session, jpeg, trio.current_time()):
             await self.spread()
 
-    def put(self, session: Session, jpeg: bytes) -> bool:
+    def put(self, session: Session, jpeg: bytes, now: float) -> bool:
         """As ``publish``, at once; False if the ready viewers are too many for that: await ``spread`` then."""
         if self.session is not session:
             return True
-        now, wall = trio.current_time(), self.clock()
+        wall = self.clock()
         session.accepted(jpeg, now, wall)
         if self.liveness.frame(now, wall):
             self._changed()
         self.camera_latest.publish(jpeg, live=True)
         self.latest.publish(jpeg, live=True)
-        offered = [pump.offer() for pump in self.pumps.values()]
+        offered = [pump.offer() for pump in self.pumps.values() if pump.ready]
         return all(offered)
 
     async def spread(self) -> None:

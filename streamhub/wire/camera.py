@@ -127,17 +127,19 @@ class FrameGate:
 
     def judge(self, frame: bytes | bytearray | memoryview, now: float) -> Verdict:
         """Decide about one message received at ``now``; ``INVALID_RUN`` and ``TOO_LARGE`` end the connection."""
-        if len(frame) > self.limits.max_frame_bytes:
+        limits = self.limits
+        if len(frame) > limits.max_frame_bytes:
             return Verdict.TOO_LARGE
         if not is_jpeg(frame):
             self._bad_run += 1
             return Verdict.INVALID_RUN if self._bad_run >= BAD_FRAMES_IN_A_ROW else Verdict.NOT_JPEG
         self._bad_run = 0
-        rate = self.limits.max_fps
+        rate, tokens = limits.max_fps, self._tokens
         if self._refilled_at is not None:
-            self._tokens = min(float(rate), self._tokens + (now - self._refilled_at) * rate)
+            tokens = min(float(rate), tokens + (now - self._refilled_at) * rate)
         self._refilled_at = now
-        if self._tokens < 1.0:
+        if tokens < 1.0:
+            self._tokens = tokens
             return Verdict.DROP_FPS
-        self._tokens -= 1.0
+        self._tokens = tokens - 1.0
         return Verdict.ACCEPT

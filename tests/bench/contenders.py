@@ -205,12 +205,15 @@ def nginx(folder: Path, root: Path) -> Iterator[Contender]:
 
 @attrs.define
 class Probe:
-    """Small REST calls every ``every_s`` on one kept-alive connection; ``ms`` holds how long each took."""
+    """REST calls every ``every_s`` on one kept-alive connection, on the load's core.
+
+    ``took`` holds when each began (``time.monotonic``) and how many milliseconds it took.
+    """
 
     contender: Contender
     path: str
     every_s: float = 0.02
-    ms: list[float] = attrs.field(factory=list)
+    took: list[tuple[float, float]] = attrs.field(factory=list)
     size: int = 0
     _stop: threading.Event = attrs.field(factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -225,20 +228,45 @@ class Probe:
         assert self._thread is not None
         self._thread.join()
 
+    def within(self, windows: Sequence[Sequence[float]]) -> tuple[list[float], list[float]]:
+        """The milliseconds of the calls that began within one of the windows (begin, end), and of the others."""
+        inside, outside = [], []
+        for began, ms in self.took:
+            (inside if any(a <= began < b for a, b in windows) else outside).append(ms)
+        return inside, outside
+
     def _run(self) -> None:
+        os.sched_setaffinity(0, {LOAD_CORE})  # of this thread
+        link = self._connect()
+        while not self._stop.wait(self.every_s):
+            began = time.monotonic()
+            try:
+                self._call(link)
+            except ConnectionError:  # it served its thousand requests
+                link = self._connect()
+            else:
+                self.took.append((began, (time.monotonic() - began) * 1000))
+        link.close()
+
+    def _connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.contender.port), timeout=20)
+
+    def _call(self, link: socket.socket) -> None:
         head = f"GET {self.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {self.contender.token}\r\n\r\n"
-        with socket.create_connection(("127.0.0.1", self.contender.port), timeout=20) as link:
-            while not self._stop.wait(self.every_s):
-                began = time.perf_counter()
-                link.sendall(head.encode())
-                answer = b""
-                while b"\r\n\r\n" not in answer:
-                    answer += link.recv(65536)
-                headers, _, body = answer.partition(b"\r\n\r\n")
-                length = re.search(rb"(?i)content-length: *(\d+)", headers)
-                assert headers.startswith(b"HTTP/1.1 200"), headers[:200]
-                assert length, headers
-                self.size, got = int(length[1]), len(body)
-                while got < self.size:
-                    got += len(link.recv(1 << 20))
-                self.ms.append((time.perf_counter() - began) * 1000)
+        link.sendall(head.encode())
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            answer += _some(link)
+        headers, _, body = answer.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)content-length: *(\d+)", headers)
+        assert headers.startswith(b"HTTP/1.1 200"), headers[:200]
+        assert length, headers
+        self.size, got = int(length[1]), len(body)
+        while got < self.size:
+            got += len(_some(link))
+
+
+def _some(link: socket.socket) -> bytes:
+    if not (data := link.recv(1 << 20)):
+        raise ConnectionResetError("the server closed the connection")
+    return data

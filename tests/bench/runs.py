@@ -93,10 +93,12 @@ class Bench:
         )
         return found
 
-    def in_turn(self, case: str, contenders: Sequence[Contender], *options: object) -> dict[str, Row]:
-        """Several rounds, the contenders in turn; their medians are kept as rows of the case."""
+    def in_turn(
+        self, case: str, contenders: Sequence[Contender], *options: object, rounds: int | None = None
+    ) -> dict[str, Row]:
+        """Several rounds (at least ``rounds``), the contenders in turn; their medians are kept as rows of the case."""
         found: dict[str, list[Row]] = {c.name: [] for c in contenders}
-        for n in range(self.rounds):
+        for n in range(max(self.rounds, rounds or 0) if self.scale == 1 else self.rounds):
             for contender in contenders if n % 2 == 0 else reversed(contenders):
                 found[contender.name].append(self.once(case, contender, *options))
         return {name: self.keep(case, name, rounds) for name, rounds in found.items()}

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
 import trio
 
+from streamhub.ingest.camera_session import CameraConnection
 from streamhub.model.access import CameraLimits
 from streamhub.model.streams import SourceStatus
 from streamhub.rooms.room import Room
@@ -165,3 +167,29 @@ async def test_frame_when_fragments_add_up_to_more_than_8_mib_then_1009() -> Non
             assert found is not None
             assert (found[0], int.from_bytes(found[1][:2], "big")) == (CLOSE, 1009)
             nursery.cancel_scope.cancel()
+
+
+async def test_frame_when_it_comes_in_many_segments_then_two_reads_are_enough_and_a_small_one_is_not_kept_waiting() -> (
+    None
+):
+    async with streaming() as (_, device, room):
+        picture, small = jpeg(1, pad=40_000), jpeg(2)
+        reads, take = 0, CameraConnection._take
+
+        def count(self: CameraConnection, data: bytes | memoryview) -> bool:
+            nonlocal reads
+            reads += 1
+            return take(self, data)
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(CameraConnection, "_take", count)
+            message = frame(BINARY, picture)
+            for at in range(0, len(message), 1400):
+                await device.send(message[at : at + 1400])
+                await trio.sleep(0.002)
+            await device.sync()
+        assert room.latest.jpeg == picture
+        assert reads <= 5  # those of sync among them
+        await device.binary(small)
+        await device.sync()
+        assert room.latest.jpeg == small

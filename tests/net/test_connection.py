@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from socket import SO_RCVLOWAT, SOL_SOCKET
+
 import pytest
 import trio
 import trio.testing
@@ -7,6 +9,7 @@ import trio.testing
 from streamhub.model.urls import Base
 from streamhub.net.connection import DoorWire, Guarded, Taken
 from streamhub.net.peers import Header, Peer
+from streamhub.net.shared_reader import SharedReader
 from tests.rooms.fakes import stream_pair
 
 
@@ -120,3 +123,29 @@ async def test_linger_when_the_client_closes_then_it_returns_at_once(clock: trio
         await theirs.aclose()
         await DoorWire(ours).linger(3, 50_000)
         assert trio.current_time() == 0
+
+
+async def test_feed_when_so_many_bytes_are_expected_then_it_is_called_for_no_fewer_but_for_the_end() -> None:
+    got: list[bytes] = []
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    theirs = await trio.open_tcp_stream(*listener.socket.getsockname())
+    ours, reader = await listener.accept(), SharedReader()
+    wire = DoorWire(ours)
+
+    def take(data: bytes | memoryview) -> bool:
+        got.append(bytes(data))
+        return len(data) > 0
+
+    async with listener, ours, theirs:
+        with trio.fail_after(10), reader.opened():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(wire.feed, reader, take)
+                for piece in (b"a", bytes(400), bytes(400), bytes(200)):
+                    wire.expect(1000 if len(piece) > 1 else 0)
+                    await theirs.send_all(piece)
+                    await trio.testing.wait_all_tasks_blocked(0.01)
+                assert got == [b"a", bytes(1000)]
+                await theirs.send_all(b"cut")
+                await theirs.send_eof()
+        assert (got[2:], wire.expected) == ([b"cut", b""], 0)
+        assert ours.socket.getsockopt(SOL_SOCKET, SO_RCVLOWAT) == 1

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import trio
 import trio.testing
 
-from streamhub.net.shared_reader import SharedReader
+from streamhub.net.shared_reader import GATHER_S, MOST_AT_ONCE, QUICK_LOOKS, SharedReader
+from tests.support.waiting import eventually
 
 
 class Reading:
@@ -16,6 +19,7 @@ class Reading:
         self.reader = reader
         self.ours, self.theirs = trio.socket.socketpair()
         self.got: list[bytes] = []
+        self.heard_at = 0.0
         self.scope = trio.CancelScope()
         self.done = trio.Event()
         self.error: BaseException | None = None
@@ -33,6 +37,7 @@ class Reading:
     def call(self) -> bool:
         data = self.ours._sock.recv(100)  # type: ignore[attr-defined]
         self.got.append(data)
+        self.heard_at = trio.current_time()
         if data == b"fail":
             raise ValueError
         return data not in (b"end", b"")
@@ -87,3 +92,52 @@ async def test_read_when_its_socket_was_closed_by_us_then_it_ends(leads: bool) -
         await late.run()
     assert two.got == [b"still"]
     assert isinstance(late.error, trio.ClosedResourceError)
+
+
+async def talk(reading: Reading, times: int, gap_s: float) -> list[float]:
+    """Say something again and again, each time once it was heard; when that was."""
+    heard = []
+    for n in range(1, times + 1):
+        await reading.theirs.send(b"x")
+        while len(reading.got) < n:
+            await trio.testing.wait_all_tasks_blocked()
+            await trio.sleep(0.0001)
+        heard.append(trio.current_time())
+        await trio.sleep(gap_s)
+    return heard
+
+
+@pytest.mark.parametrize(("gap_s", "gathered"), [(0.0, True), (0.01, False)])
+async def test_read_when_much_comes_then_it_is_gathered_and_a_lone_one_is_not(
+    gap_s: float, gathered: bool, autojump_clock: trio.testing.MockClock
+) -> None:
+    reader = SharedReader()
+    with trio.fail_after(20), reader.opened():
+        async with trio.open_nursery() as nursery:
+            one = Reading(reader)
+            nursery.start_soon(one.run)
+            heard = await talk(one, QUICK_LOOKS + 20, gap_s)
+            one.scope.cancel()
+    apart = [b - a for a, b in pairwise(heard)]
+    assert max(apart[: QUICK_LOOKS - 1]) < GATHER_S + gap_s  # the first ones are taken at once
+    assert (min(apart[QUICK_LOOKS + 1 :]) >= GATHER_S * 0.9 and gap_s == 0) is gathered
+
+
+async def test_read_when_more_come_than_are_served_at_once_then_nobody_waits_for_the_next_look(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    reader = SharedReader()
+    many = MOST_AT_ONCE * 3
+    with trio.fail_after(20), reader.opened():
+        async with trio.open_nursery() as nursery:
+            readings = [Reading(reader) for _ in range(many)]
+            for reading in readings:
+                nursery.start_soon(reading.run)
+            await talk(readings[0], QUICK_LOOKS + 5, 0)
+            began = trio.current_time()
+            for reading in readings[1:]:
+                await reading.theirs.send(b"x")
+            await eventually(lambda: all(reading.got for reading in readings))
+            assert max(reading.heard_at for reading in readings) - began < 2 * GATHER_S
+            for reading in readings:
+                reading.scope.cancel()

@@ -163,6 +163,7 @@ int main(int count, char **args) {
     printf("\"server_cpu\":%.4f,\"generator_cpu\":%.4f,\"us_per_frame\":%.3f,\"rss_mb\":%.1f,\"peak_mb\":%.1f,",
            (double)server / 1e9 / opt.measure_s, (double)generator / 1e9 / opt.measure_s,
            frames ? (double)server / 1e3 / (double)frames : 0, (double)rss / 1024, (double)peak / 1024);
+    printf("\"window\":[%.3f,%.3f],", (double)window_begin / 1e9, (double)window_end / 1e9);
     printf("\"slow_got\":%llu,\"slow_skipped\":%llu,\"slow_age_ms\":%.0f,\"slow_age_most_ms\":%.0f}\n",
            (unsigned long long)tally.slow_got, (unsigned long long)tally.slow_skipped,
            tally.slow_ages ? tally.slow_age_sum / (double)tally.slow_ages / 1e6 : 0, (double)tally.slow_age_most / 1e6);
