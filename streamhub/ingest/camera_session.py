@@ -81,6 +81,7 @@ class CameraConnection:
             if not self.socket.open:
                 return
             if first:
+                self.reader.look()
                 self._take(first)
                 first = b""
             else:
@@ -102,7 +103,7 @@ class CameraConnection:
             return False
         newest: bytes | None = None
         texts: list[bytes] = []
-        now = trio.current_time()
+        now = self.reader.now
         for opcode, message in socket.receive(data):
             if opcode is Opcode.BINARY:
                 verdict = self.gate.judge(message, now)
@@ -123,7 +124,7 @@ class CameraConnection:
             if self._told_to_end():
                 break
         if newest is not None:
-            self._crowded = not self.room.put(session, newest, now)
+            self._crowded = not self.room.put(session, newest, now, self.reader.wall)
         for text in texts:  # after the picture: they count it
             self._stats(text)
         if (missing := socket.missing) != self.wire.expected:

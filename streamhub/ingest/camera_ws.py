@@ -55,7 +55,7 @@ class CameraDoor:
     emit: Callable[[StreamEvent], Awaitable[None]]
     count: Callable[[str], None]
     clock: WallClock = utc_now
-    _reader: SharedReader = attrs.field(factory=SharedReader)
+    _reader: SharedReader = attrs.Factory(lambda self: SharedReader(self.clock), takes_self=True)
     _failed: WindowLimiter = attrs.field(factory=lambda: WindowLimiter(FAILED_PER_MINUTE))
     _accepted: WindowLimiter = attrs.field(factory=lambda: WindowLimiter(ACCEPTED_PER_MINUTE))
 

@@ -205,8 +205,11 @@ class DoorWire:
         What it is given is good until it returns.
         """
         if (sock := self._socket) is None:
-            while take(await self._receive_or_end()):
-                pass
+            goes_on = True
+            while goes_on:
+                data = await self._receive_or_end()
+                reader.look()
+                goes_on = take(data)
             return
 
         def read() -> bool:

@@ -198,14 +198,13 @@ class Room:
 
     async def publish(self, session: Session, jpeg: bytes) -> None:
         """Make ``jpeg`` the room's picture and send it to every ready viewer. Ignored from a replaced session."""
-        if not self.put(session, jpeg, trio.current_time()):
+        if not self.put(session, jpeg, trio.current_time(), self.clock()):
             await self.spread()
 
-    def put(self, session: Session, jpeg: bytes, now: float) -> bool:
+    def put(self, session: Session, jpeg: bytes, now: float, wall: datetime) -> bool:
         """As ``publish``, at once; False if the ready viewers are too many for that: await ``spread`` then."""
         if self.session is not session:
             return True
-        wall = self.clock()
         session.accepted(jpeg, now, wall)
         if self.liveness.frame(now, wall):
             self._changed()
