@@ -41,8 +41,8 @@ static size_t masked(uint8_t *o, int opcode, const uint8_t *data, size_t n, uint
 
 static void flush(struct camera *c) {
     for (;;) {
-        if (c->out_done < c->out_length) {
-            ssize_t n = send(c->fd, c->out + c->out_done, c->out_length - c->out_done, MSG_NOSIGNAL);
+        if (c->out_done < c->out_now) {
+            ssize_t n = send(c->fd, c->out + c->out_done, c->out_now - c->out_done, MSG_NOSIGNAL);
             if (n < 0 && errno != EAGAIN) {
                 lost(c, "cannot send");
                 return;
@@ -51,16 +51,23 @@ static void flush(struct camera *c) {
         }
         if (c->out_done < c->out_length)
             break;
-        c->out_done = c->out_length = 0;
+        c->out_done = c->out_length = c->out_now = 0;
         if (!c->pong_length)
             break;
-        memcpy(c->out, c->pong, c->out_length = c->pong_length), c->pong_length = 0;
+        memcpy(c->out, c->pong, c->out_length = c->out_now = c->pong_length), c->pong_length = 0;
     }
-    int wants = c->out_done < c->out_length;
+    int wants = c->out_done < c->out_now;
     if (wants != c->wants_room) {
         c->wants_room = wants;
         watch(EPOLL_CTL_MOD, c->fd, EPOLLIN | (wants ? EPOLLOUT : 0u), CAMERA_TAG(c->id));
     }
+}
+
+static void piece(struct camera *c, uint64_t now) {
+    size_t size = c->out_length / (size_t)opt.pieces + 1;
+    c->out_now = c->out_now + size < c->out_length ? c->out_now + size : c->out_length;
+    c->piece_ns = now + (uint64_t)(opt.gap_ms * 1e6);
+    flush(c);
 }
 
 static void picture(struct camera *c, uint64_t now) {
@@ -78,7 +85,7 @@ static void picture(struct camera *c, uint64_t now) {
         c->last_in_window = c->number;
     }
     c->number++, c->sent++;
-    flush(c);
+    piece(c, now);
 }
 
 void cameras_open(void) {
@@ -120,6 +127,12 @@ int cameras_tick(uint64_t now, uint64_t *next) {
                 c->skipped += missed, c->due_ns += missed * period;
             }
             now = now_ns();
+        }
+        if (c->state == RUNNING && c->out_now < c->out_length) {
+            if (c->piece_ns <= now)
+                piece(c, now);
+            if (c->out_now < c->out_length && c->piece_ns < *next)
+                *next = c->piece_ns;
         }
         if (c->state == RUNNING && c->due_ns < *next)
             *next = c->due_ns;

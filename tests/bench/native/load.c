@@ -4,6 +4,7 @@
  * -f FPS  -S BYTES of a picture  -w SECONDS of warm-up  -d SECONDS measured  -j SECONDS for joining at most
  * -a APP  -k FILE of lines "room key"  -u PATH of a viewer (%r: room)  -W viewers are WebSockets
  * -X the pictures come from elsewhere  -A all cameras send at the same moment  -b viewers joining at once
+ * -n PIECES and -g MS: a picture is sent in so many, so far apart, as by a small device
  * -m viewers that check every byte  -C CPU to run on  -P PID,PID the server's processes
  */
 #define FRAME_PATTERN_HERE
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 struct options opt = {.port = 8000, .cameras = 1, .size = 25000, .cpu = -1, .batch = 100, .check_most = 1000, .fps = 15,
+                      .pieces = 1, .gap_ms = 6,
                       .warm_s = 1.5, .measure_s = 5, .join_s = 30, .app = "live", .path = "/live/live/%r/mjpeg"};
 int poller;
 uint64_t window_begin, window_end;
@@ -48,7 +50,7 @@ void watch(int op, int fd, uint32_t events, uint64_t tag) {
 }
 
 static void parse(int count, char **args) {
-    for (int o; (o = getopt(count, args, "p:c:v:s:f:S:w:d:j:a:k:u:b:m:C:P:WXA")) > 0;) switch (o) {
+    for (int o; (o = getopt(count, args, "p:c:v:s:f:S:w:d:j:a:k:u:b:m:n:g:C:P:WXA")) > 0;) switch (o) {
         case 'p': opt.port = atoi(optarg); break;
         case 'c': opt.cameras = atoi(optarg); break;
         case 'v': opt.viewers = atoi(optarg); break;
@@ -63,6 +65,8 @@ static void parse(int count, char **args) {
         case 'u': opt.path = optarg; break;
         case 'b': opt.batch = atoi(optarg); break;
         case 'm': opt.check_most = atoi(optarg); break;
+        case 'n': opt.pieces = atoi(optarg); break;
+        case 'g': opt.gap_ms = atof(optarg); break;
         case 'C': opt.cpu = atoi(optarg); break;
         case 'P': opt.pids = optarg; break;
         case 'W': opt.websocket = 1; break;

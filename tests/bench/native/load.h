@@ -7,8 +7,8 @@
 #include <sys/epoll.h>
 
 struct options {
-    int port, cameras, viewers, slow, size, cpu, batch, external, websocket, aligned, check_most;
-    double fps, warm_s, measure_s, join_s;
+    int port, cameras, viewers, slow, size, cpu, batch, external, websocket, aligned, check_most, pieces;
+    double fps, gap_ms, warm_s, measure_s, join_s;
     const char *app, *keys, *path, *pids;
 };
 extern struct options opt;
@@ -23,11 +23,11 @@ void watch(int op, int fd, uint32_t events, uint64_t tag);
 struct camera {
     int fd, id, state, wants_room;
     char room[64], key[160];
-    uint64_t due_ns;
+    uint64_t due_ns, piece_ns;
     uint32_t number, first_in_window, last_in_window;
     uint64_t sent, skipped, sent_in_window;
     uint8_t *out, in[4096], pong[160];
-    size_t out_length, out_done, in_length, pong_length;
+    size_t out_length, out_done, out_now, in_length, pong_length; /* of out_length bytes the first out_now may go */
 };
 extern struct camera *cameras;
 #define CAMERA_TAG(i) (1ull << 32 | (uint32_t)(i))
