@@ -21,7 +21,6 @@ from tests.bench.figures import save
 from tests.bench.native import LOAD_CORE, SERVER_CORE, build
 from tests.bench.runs import Bench, Row, carries
 
-JUDGED_ROUNDS = 5  # where ours and the C limit are compared
 SEND, SENDFILE, OURS = "C limit, send", "C limit, sendfile", "streamhub"
 
 
@@ -49,8 +48,7 @@ def viewers(bench: Bench) -> None:
         us, both, others = start(bench, stack), limits(bench, stack), peers(bench, stack)
         for count in (10, 100, 500, 2000):
             n = bench.sized(count)
-            rounds = JUDGED_ROUNDS if count == 500 else None
-            rows = bench.in_turn(f"{n} viewers, one room", [us, *both], "-v", n, rounds=rounds)
+            rows = bench.in_turn(f"{n} viewers, one room", [us, *both], "-v", n, judged=count == 500)
             if count == 100:
                 for peer in others:
                     run = bench.once(f"{n} viewers, one room", peer, "-v", n)
@@ -108,7 +106,7 @@ def rooms(bench: Bench) -> None:
     n = bench.sized(100)
     with ExitStack() as stack:
         contended = [start(bench, stack, n), *limits(bench, stack, "send")]
-        rows = bench.in_turn(f"{n} rooms × 5 viewers", contended, "-c", n, "-v", 5 * n, rounds=JUDGED_ROUNDS)
+        rows = bench.in_turn(f"{n} rooms × 5 viewers", contended, "-c", n, "-v", 5 * n, judged=True)
         ratio(bench, "CPU per frame, 100 rooms × 5, to C send", rows, SEND, "us_per_frame", 2.3)
 
 

@@ -16,6 +16,7 @@ from tests.bench.native import find, load
 
 Row: TypeAlias = dict[str, Any]
 GENERATOR_LIMIT = 0.9  # of its core
+JUDGED_ROUNDS = 5
 NOISY = 0.15  # two rounds of the C limit that are further apart say that the machine did other work
 MISSED_MOST, P99_MOST_MS = 0.01, 250.0
 FIGURES = (
@@ -94,16 +95,19 @@ class Bench:
         return found
 
     def in_turn(
-        self, case: str, contenders: Sequence[Contender], *options: object, rounds: int | None = None
+        self, case: str, contenders: Sequence[Contender], *options: object, judged: bool = False
     ) -> dict[str, Row]:
-        """Several rounds (at least ``rounds``), the contenders in turn; their medians are kept as rows of the case."""
+        """Several rounds, the contenders in turn; their medians are kept as rows of the case.
+
+        ``judged``: ours will be compared with the C limit, so there are more rounds and noise counts.
+        """
         found: dict[str, list[Row]] = {c.name: [] for c in contenders}
-        for n in range(max(self.rounds, rounds or 0) if self.scale == 1 else self.rounds):
+        for n in range(max(self.rounds, JUDGED_ROUNDS) if judged and self.scale == 1 else self.rounds):
             for contender in contenders if n % 2 == 0 else reversed(contenders):
                 found[contender.name].append(self.once(case, contender, *options))
-        return {name: self.keep(case, name, rounds) for name, rounds in found.items()}
+        return {name: self.keep(case, name, rounds, judged=judged) for name, rounds in found.items()}
 
-    def keep(self, case: str, name: str, rounds: Sequence[Mapping[str, Any]]) -> Row:
+    def keep(self, case: str, name: str, rounds: Sequence[Mapping[str, Any]], *, judged: bool = False) -> Row:
         """The medians of some rounds as a row."""
         row: Row = {"case": case, "server": name, "viewers": rounds[0]["viewers"], "cameras": rounds[0]["cameras"]}
         row |= {key: statistics.median(r[key] for r in rounds) for key in FIGURES}
@@ -112,7 +116,7 @@ class Bench:
         self.rows.append(row)
         spread = apart([r["us_per_frame"] for r in rounds])
         if name.startswith("C limit") and spread > NOISY:
-            self.noisy = True
+            self.noisy |= judged
             self.note(
                 f"{case}: too noisy, the rounds of {name} are {spread:.0%} apart; let the machine rest, run it again"
             )
