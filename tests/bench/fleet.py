@@ -166,13 +166,9 @@ def storms(bench: Bench) -> None:
     """Everybody comes at once: seconds until all have a picture, or are let in."""
     v, c = bench.sized(1000), bench.sized(615)
     with ExitStack() as stack:
-        contended = [
-            start(bench, stack, c),
-            *limits(bench, stack, "send"),
-            stack.enter_context(contenders.quart(bench.folder)),
-        ]
+        contended = [start(bench, stack, c), *limits(bench, stack, "send")]
         bench.in_turn(f"{v} viewers come at once", contended, "-v", v, "-b", v)
-        bench.in_turn(f"{c} cameras come at once", contended[:2], "-c", c, "-v", 0, "-b", c)
+        bench.in_turn(f"{c} cameras come at once", contended, "-c", c, "-v", 0, "-b", c)
 
 
 def memory(bench: Bench) -> None:
