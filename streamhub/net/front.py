@@ -5,7 +5,7 @@ request that ``route`` claims is taken over together with its connection, also t
 connection. What follows on such a connection need not pass Hypercorn (``again``, ``kept``). WebSocket upgrades never
 reach Hypercorn's own WebSocket code.
 
-Relies on names of hypercorn 0.18 that are not public: ``TCPServer._read_data/_close/idle_task/protocol``,
+Relies on names of hypercorn 0.18 that are not public: ``TCPServer._read_data/_close/idle_task/protocol/protocol_send``,
 ``H11Protocol._check_protocol/_create_stream/connection``.
 """
 
@@ -21,6 +21,7 @@ import attrs
 import h11
 import trio
 from hypercorn.config import Config
+from hypercorn.events import Event, Updated
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
@@ -52,6 +53,7 @@ class _Server(TCPServer):
 
     route: Route
     claimed: _Claimed | None = None
+    read_out = False
 
     async def _read_data(self) -> None:
         proto = self.protocol.protocol
@@ -75,7 +77,13 @@ class _Server(TCPServer):
         except _Claimed as claim:
             self.claimed = claim
         # Else a connection whose client has left would stay until the keep-alive time is over.
+        self.read_out = True
         await self.idle_task.stop()
+
+    async def protocol_send(self, event: Event) -> None:
+        # An answer that was being sent when the client left: no other request will come after it.
+        if not (self.read_out and isinstance(event, Updated)):
+            await super().protocol_send(event)
 
     async def _close(self) -> None:
         if self.claimed is None:
