@@ -130,15 +130,17 @@ def test_runs_when_rounds_are_apart_or_somebody_is_lost_then_it_is_seen(tmp_path
 
 
 def test_run_when_a_case_was_too_noisy_then_it_is_run_once_more_and_that_counts(tmp_path: Path) -> None:
-    bench, apart_by = Bench(tmp_path), iter([0.1, 0.5, 0.0, 0.6, 0.7, 0.8])
+    bench, careless, apart_by = Bench(tmp_path), Bench(tmp_path), iter([0.1, 0.5, 0.0, 0.6, 0.7, 0.8, 0.9])
 
     def one_case(on: Bench) -> None:
         last = 1 + next(apart_by)
         rounds = [{"viewers": 1, "cameras": 1, "skipped": 0} | dict.fromkeys(FIGURES, x) for x in (1.0, last)]
-        on.keep("a case", "C limit, send", rounds)
+        on.keep("a case", "C limit, send", rounds, judged=on is not careless)
 
     for _ in range(3):  # quiet; noisy then quiet; noisy twice
         bench.run(one_case, float("inf"))
     bench.run(one_case)  # noisy, and no time for another
     assert [row["rounds"][1]["us_per_frame"] for row in bench.rows] == [1.1, 1.0, 1.7, 1.8]
     assert ["was run again" in note for note in bench.notes] == [True, True, False, False]
+    careless.run(one_case, float("inf"))  # noisy, but compared with nothing
+    assert [row["rounds"][1]["us_per_frame"] for row in careless.rows] == [1.9]
