@@ -168,7 +168,10 @@ async def test_upgrade_when_split_at_every_byte_then_it_is_the_same() -> None:
                 await device.sync()
                 room = media.hub.get(room_key(f"c{at:04}"))
                 assert room is not None
-                assert room.latest.jpeg == picture, at
+                # Not the latest one: on a busy machine the camera has been silent for so long that it is stale by now.
+                poster = room.poster
+                assert poster is not None, at
+                assert poster.jpeg == picture, at
 
         with trio.fail_after(60):
             for at in cuts:
