@@ -20,7 +20,7 @@ async def test_dump_all_when_the_list_is_long_then_others_have_their_turns_betwe
     async with trio.open_nursery() as nursery:
         nursery.start_soon(others)
         assert await _dump_all(items) == items
-        assert turns >= 9
+        assert turns >= 5  # of ten pauses; who is first in each is chance
         assert await _dump_all(items[:ITEMS_AT_ONCE]) == items[:ITEMS_AT_ONCE]
         assert await _dump_all([]) == []
         done = True
