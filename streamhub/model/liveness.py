@@ -93,7 +93,7 @@ class Liveness:
                 self._interval = self._interval * 0.9 + min(gap, max(1.0, 4.0 * self._interval)) * 0.1
         self._last_frame = now
         self.last_frame_at = wall
-        return self.state is not State.LIVE and self._become(State.LIVE, wall)
+        return self._become(State.LIVE, wall)
 
     def tick(self, now: float, wall: datetime) -> bool:
         """Time passed: a live source whose next frame is overdue becomes stale."""

@@ -9,7 +9,8 @@ out of the buffer it was read into. The library gets every other frame, whole, a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import cast
 
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request
@@ -31,6 +32,8 @@ _WHOLE_BINARY = 0x82
 _FIRST_BYTES = frozenset({0x00, 0x01, 0x02, 0x80, 0x81, 0x82, 0x88, 0x89, 0x8A})
 _CLOSE = 0x88
 _BINARY = Opcode.BINARY
+# Typed for bytes, made for every buffer.
+_unmask = cast(Callable[[bytes | memoryview, bytes | memoryview], bytes], apply_mask)
 _MOST_CONTROL_BYTES = 125
 
 _WHY = b"A WebSocket upgrade is a GET without a body.\n"
@@ -93,7 +96,7 @@ class ServerSocket:
         view of may be used again after the call.
         """
         if not self._rest and not self._in_fragments and (head := self._only_picture(data)):
-            return [(_BINARY, apply_mask(data[head:], data[head - 4 : head]))]  # type: ignore[arg-type]
+            return [(_BINARY, _unmask(data[head:], data[head - 4 : head]))]
         messages: list[tuple[Opcode, bytes]] = []
         if not data:
             self._feed(self._rest, messages)
@@ -116,8 +119,7 @@ class ServerSocket:
                 break
             if view[at] == _WHOLE_BINARY and head and not self._in_fragments:
                 start = at + head
-                # Typed for bytes, made for every buffer.
-                messages.append((_BINARY, apply_mask(view[start:end], view[start - 4 : start])))  # type: ignore[arg-type]
+                messages.append((_BINARY, _unmask(view[start:end], view[start - 4 : start])))
                 frames += 1
             else:
                 frames += self._feed(view[at:end], messages)
@@ -204,7 +206,7 @@ class ServerSocket:
     @property
     def settled(self) -> bool:
         """Open, with nothing to send."""
-        return self.open and not self._answer and not self._proto.writes
+        return self.open and not self.has_outgoing
 
     def outgoing(self) -> bytes:
         """The bytes to send now (handshake answer, pongs, what was queued); b"" for none."""
