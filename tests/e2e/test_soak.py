@@ -19,6 +19,8 @@ from tests.support.waiting import eventually
 
 COUNT = 1000
 ROOMS = [f"cam{n}" for n in range(COUNT)]
+MOST_ROUNDS = 6
+LEAK_KB = 2 * COUNT  # 1 KB of each camera and each viewer
 PICTURE = jpeg(3, (64, 48))
 
 
@@ -131,14 +133,17 @@ async def test_a_thousand_cameras_and_viewers_leave_nothing_behind(tmp_path: Pat
             env=clean_env(),
         )
         keys = dict(zip(ROOMS, (row["streamKey"] for row in json.loads(made.stdout)), strict=True))
-        for _ in range(2):  # warm-up: the heap has its shape after the second (172, 177, 178, 178, 179, 179, 179 MB)
+        await one_round(server, keys)
+        highest, open_before = [rss_kb(server)], descriptors(server)
+        # The heap keeps the shape of its greatest crowd, and how many of these were busy at once is chance: 171, 174,
+        # 175, 175, 177, 177, 177 MB. What each of 2000 connections leaves behind is added by every round.
+        while len(highest) <= MOST_ROUNDS:
             await one_round(server, keys)
-        before, open_before = rss_kb(server), descriptors(server)
-        for _ in range(2):
-            await one_round(server, keys)
-        most = before + max(8 * 1024, before * 0.05)
-        await eventually(lambda: rss_kb(server) <= most, within_s=30)  # freed memory is given back after a moment
-        after = rss_kb(server)
+            highest.append(max(highest[-1], rss_kb(server)))
+            if highest[-1] - highest[-2] < LEAK_KB:
+                break
+        else:
+            pytest.fail(f"the process grew with every round (kB): {highest}")
         assert descriptors(server) <= open_before + 2
         stats = (await server.request("GET", "/api/v1/apps/live/stats")).data
         assert stats["live"]["activeStreams"] == 0
@@ -146,4 +151,4 @@ async def test_a_thousand_cameras_and_viewers_leave_nothing_behind(tmp_path: Pat
         metrics = (await server.request("GET", "/metrics")).body.decode()
         assert "streamhub_stream_viewers{" not in metrics, "a room is left in memory"
         assert '"level": "error"' not in server.log()
-        print(f"RSS {before} kB after two rounds, {after} kB after four; {descriptors(server)} descriptors")
+        print(f"highest RSS after each round: {highest} kB; {descriptors(server)} descriptors")
