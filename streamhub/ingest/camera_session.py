@@ -57,6 +57,7 @@ class CameraConnection:
     gate: FrameGate = attrs.field(init=False)
     cut: bool = False
     _gone: bool = False
+    _taken: bool = False  # there is a picture that the viewers have not been offered
     _crowded: bool = False
     _missed_pongs: int = 0
     _last_accepted: float = 0.0
@@ -83,9 +84,10 @@ class CameraConnection:
             if first:
                 self.reader.look()
                 self._take(first)
+                self._offer()
                 first = b""
             else:
-                await self.wire.feed(self.reader, self._take)
+                await self.wire.feed(self.reader, self._take, self._offer)
             if self._gone:
                 self.session.end(DEAD)  # no close frame: whatever it was, the device did not mean to leave
                 return
@@ -124,12 +126,19 @@ class CameraConnection:
             if self._told_to_end():
                 break
         if newest is not None:
-            self._crowded = not self.room.put(session, newest, now, self.reader.wall)
+            self._taken = self.room.put(session, newest, now, self.reader.wall)
         for text in texts:  # after the picture: they count it
             self._stats(text)
         if (missing := socket.missing) != self.wire.expected:
             self.wire.expect(missing)
-        return socket.settled and not (self._crowded or self._told_to_end())
+        return socket.settled and not self._told_to_end()
+
+    def _offer(self) -> bool:
+        """Offer a picture that was taken to the viewers; False if they are too many to do that at once."""
+        if self._taken:
+            self._taken = False
+            self._crowded = not self.room.offer()
+        return not self._crowded
 
     def _told_to_end(self) -> bool:
         return self.session.order is not None

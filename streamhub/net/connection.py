@@ -199,10 +199,15 @@ class DoorWire:
             with suppress(OSError):  # closed meanwhile
                 self._socket.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_RCVLOWAT, min(count, READ_BYTES))
 
-    async def feed(self, reader: SharedReader, take: Callable[[bytes | memoryview], bool]) -> None:
-        """Give ``take`` what the peer sends, b"" at its end or if it is dead, until it returns False.
+    async def feed(
+        self,
+        reader: SharedReader,
+        take: Callable[[bytes | memoryview], bool],
+        then: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Give ``take`` what the peer sends, b"" at its end or if it is dead, until it or ``then`` returns False.
 
-        What it is given is good until it returns.
+        What it is given is good until it returns. ``then`` follows each of its calls (``SharedReader.read``).
         """
         if (sock := self._socket) is None:
             goes_on = True
@@ -210,6 +215,7 @@ class DoorWire:
                 data = await self._receive_or_end()
                 reader.look()
                 goes_on = take(data)
+                goes_on = then() and goes_on
             return
 
         def read() -> bool:
@@ -222,7 +228,7 @@ class DoorWire:
             return take(_SHARED[:count])
 
         try:
-            await reader.read(sock, read)
+            await reader.read(sock, read, then)
         except trio.ClosedResourceError:
             take(b"")
         finally:

@@ -3,7 +3,8 @@
 A task per socket that awaits its turn costs Trio more than all else that is done with a small picture; a call costs a
 tenth. The sockets stay in an epoll set of ours, and the task of one of them waits for that set in the name of all:
 whoever leads hands over when it leaves (decision 0015). Where hundreds a second come for a while, they are gathered, as
-network cards do it, for waking up costs more than the work (decision 0019).
+network cards do it, for waking up costs more than the work (decision 0019). Of what is found at once, all
+is read before any of it is passed on: the code for the one is in the processor's caches then, and after it the other's.
 """
 
 from __future__ import annotations
@@ -23,15 +24,17 @@ from streamhub.model.clock import WallClock, utc_now
 MOST_AT_ONCE = 16
 # The kernel says nothing of a socket that was closed by ourselves, elsewhere (at the end of a shutdown): we look.
 LOOK_EVERY_S = 0.5
-# After so many looks at the sockets in quick succession the next ones are so far apart at least.
+# After so many looks at the sockets, each so soon after the one before, the next ones are so far apart at least.
 QUICK_LOOKS = 8
-GATHER_S = 0.005
+QUICK_S = 0.005
+GATHER_S = 0.010
 
 
 @attrs.define(eq=False)
 class _Reading:
     socket: trio.socket.SocketType
     call: Callable[[], bool]
+    then: Callable[[], bool]
     goes_on: bool = True
     error: Exception | None = None
     wake: trio.Event = attrs.field(factory=trio.Event)
@@ -69,12 +72,15 @@ class SharedReader:
             if self._users == 0:
                 self._epoll.close()
 
-    async def read(self, socket: trio.socket.SocketType, call: Callable[[], bool]) -> None:
-        """Call ``call`` whenever ``socket`` is readable, broken or at its end, until it returns False.
+    async def read(
+        self, socket: trio.socket.SocketType, call: Callable[[], bool], then: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Call ``call`` whenever ``socket`` is readable, broken or at its end, until it or ``then`` returns False.
 
-        It must not take long; what it raises is raised here, ClosedResourceError where the socket was closed by us.
+        ``then`` is called after each ``call`` (the last one too), when those of all sockets found readable have been.
+        Neither must take long; what they raise is raised here, ClosedResourceError where the socket was closed by us.
         """
-        fd, reading = socket.fileno(), _Reading(socket, call)
+        fd, reading = socket.fileno(), _Reading(socket, call, then)
         if fd < 0:
             raise trio.ClosedResourceError
         if (former := self._readings.get(fd)) is not None:
@@ -106,7 +112,7 @@ class SharedReader:
                         if not much:
                             await trio.lowlevel.wait_readable(self._epoll)
                         now, due = trio.current_time(), looked_at + GATHER_S
-                        quick = quick + 1 if now < due or much else 0
+                        quick = quick + 1 if now < looked_at + QUICK_S or much else 0
                         if quick > QUICK_LOOKS and now < due:
                             await _rest_until(due)
                         elif much:  # it takes us longer than that: others have their turn
@@ -124,6 +130,7 @@ class SharedReader:
     def _serve(self) -> int:
         """Call for each that is readable, ``MOST_AT_ONCE`` at most; for how many."""
         readable = self._epoll.poll(0, MOST_AT_ONCE)
+        called: list[tuple[int, _Reading]] = []
         for fd, _ in readable:
             reading = self._readings.get(fd)
             if reading is None:
@@ -131,12 +138,22 @@ class SharedReader:
             try:
                 if not reading.call():
                     self._end(fd, reading)
+                called.append((fd, reading))
             except Exception as exc:  # it belongs to the task that asked, not to the one that leads
+                self._end(fd, reading, exc)
+        for fd, reading in called:
+            try:
+                if not reading.then():
+                    self._end(fd, reading)
+            except Exception as exc:
                 self._end(fd, reading, exc)
         return len(readable)
 
     def _end(self, fd: int, reading: _Reading, error: Exception | None = None) -> None:
-        reading.goes_on, reading.error = False, error
+        reading.error = reading.error or error
+        if not reading.goes_on:
+            return
+        reading.goes_on = False
         del self._readings[fd]
         with suppress(OSError):  # a closed one is not in the set any more
             self._epoll.unregister(fd)

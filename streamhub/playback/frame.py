@@ -138,7 +138,7 @@ class FrameDoor(QuickDoor):
 
 def _may_come(room: Room) -> bool:
     """Whether asking makes a picture come."""
-    return room.feed is not None or (room.wakeable and room.session is None)
+    return room.feed is not None or (room.wakers > 0 and room.session is None)
 
 
 def _fresh(room: Room, taken_at: datetime, max_age_s: float | None) -> bool:

@@ -110,11 +110,6 @@ class Room:
             return State.LIVE, self.feeds[0].started_at
         return self.state, self.liveness.since
 
-    @property
-    def wakeable(self) -> bool:
-        """Whether a source begins when somebody watches."""
-        return self.wakers > 0
-
     @contextmanager
     def waking(self) -> Iterator[None]:
         """For the time of the block there is a source that begins when somebody watches."""
@@ -174,7 +169,7 @@ class Room:
         if replaced is not None and replaced.stream_id == session.stream_id:
             # The counters of the publication go on where the replaced connection left off.
             session.started_at = replaced.started_at
-            self._poke()
+            self._poked.set()
             return
         if replaced is None:
             self.liveness.connected(self.clock())
@@ -198,20 +193,27 @@ class Room:
 
     async def publish(self, session: Session, jpeg: bytes) -> None:
         """Make ``jpeg`` the room's picture and send it to every ready viewer. Ignored from a replaced session."""
-        if not self.put(session, jpeg, trio.current_time(), self.clock()):
+        if self.put(session, jpeg, trio.current_time(), self.clock()):
             await self.spread()
 
     def put(self, session: Session, jpeg: bytes, now: float, wall: datetime) -> bool:
-        """As ``publish``, at once; False if the ready viewers are too many for that: await ``spread`` then."""
+        """Make ``jpeg`` the room's picture; False if it is ignored. The ready viewers get it by ``offer``."""
         if self.session is not session:
-            return True
+            return False
         session.accepted(jpeg, now, wall)
         if self.liveness.frame(now, wall):
             self._changed()
         self.camera_latest.publish(jpeg, live=True)
         self.latest.publish(jpeg, live=True)
-        offered = [pump.offer() for pump in self.pumps.values() if pump.ready]
-        return all(offered)
+        return True
+
+    def offer(self) -> bool:
+        """As ``spread``, at once; False if the ready viewers are too many for that: await ``spread`` then."""
+        offered = True
+        for pump in self.pumps.values():
+            if pump.ready and not pump.offer():
+                offered = False
+        return offered
 
     async def spread(self) -> None:
         """Send what there is to every ready viewer that does not have it yet."""
@@ -258,7 +260,7 @@ class Room:
         if output != "camera_ws":
             self._expect()
         self.demand.come("page" if output == "camera_ws" else "pictures")
-        self._poke()
+        self._poked.set()
 
     def remove_viewer(self, viewer: Viewer | PassedOn) -> None:
         """The viewer has left."""
@@ -327,16 +329,13 @@ class Room:
         if self._nursery is not None:
             self._nursery.cancel_scope.cancel()
 
-    def _poke(self) -> None:
-        self._poked.set()
-
     def _changed(self) -> None:
         self.state_version += 1
         if self.state is not State.LIVE and self.camera_latest.live:
             # A viewer that comes before the placeholder is drawn must not see it as live.
             self.latest.retire()
             self.camera_latest.retire()
-        self._poke()
+        self._poked.set()
         for viewer, output in list(self.viewers.items()):
             if output != "mjpeg":
                 viewer.poke()

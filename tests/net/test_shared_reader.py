@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from itertools import pairwise
 
 import pytest
@@ -141,3 +142,39 @@ async def test_read_when_more_come_than_are_served_at_once_then_nobody_waits_for
             assert max(reading.heard_at for reading in readings) - began < 2 * GATHER_S
             for reading in readings:
                 reading.scope.cancel()
+
+
+async def test_read_when_several_are_readable_then_all_are_read_before_anything_is_passed_on() -> None:
+    reader, order = SharedReader(), []
+    with trio.fail_after(20), reader.opened():
+        async with trio.open_nursery() as nursery:
+            readings = [Reading(reader) for _ in range(3)]
+
+            async def run(n: int) -> None:
+                one = readings[n]
+
+                def call() -> bool:
+                    order.append(f"read {n}")
+                    one.ours._sock.recv(100)  # type: ignore[attr-defined]
+                    return n != 1  # the last that comes is passed on too
+
+                def then() -> bool:
+                    order.append(f"pass {n}")
+                    if n == 2:
+                        raise ValueError
+                    return False
+
+                with pytest.raises(ValueError) if n == 2 else nullcontext():
+                    await reader.read(one.ours, call, then)
+                order.append(f"end {n}")
+                one.ours.close()
+                one.theirs.close()
+
+            for n in range(3):
+                nursery.start_soon(run, n)
+            await trio.testing.wait_all_tasks_blocked()
+            for n in range(3):
+                readings[n].theirs._sock.send(b"a")  # type: ignore[attr-defined]
+    kinds = [step.split()[0] for step in order]
+    assert kinds == ["read"] * 3 + ["pass"] * 3 + ["end"] * 3
+    assert {step for step in order if step.startswith("end")} == {"end 0", "end 1", "end 2"}

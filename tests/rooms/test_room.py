@@ -131,7 +131,7 @@ async def test_report_when_another_stream_takes_over_then_it_waits_for_that_stre
         assert new.started_at == at(1)
         assert await states(world) == [(old.stream_id, State.LIVE)]  # the door has not told of the new one yet
         await room.publish(new, LIVE)
-        room._poke()
+        room._poked.set()
         assert await states(world) == [(old.stream_id, State.LIVE), (new.stream_id, State.LIVE)]
 
 

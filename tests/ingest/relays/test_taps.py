@@ -80,7 +80,7 @@ async def test_native_publisher_then_hls_is_offered_and_nothing_runs(tmp_path: P
         await t.publish()
         await trio.sleep(120)
         assert t.room.hls.is_offered
-        assert t.room.wakeable
+        assert t.room.wakers
         assert t.scene.workers.made == []
         await t.publish(publishers=0)
         assert t.scene.hub.get(KEY) is None
@@ -144,7 +144,7 @@ async def test_a_relay_or_camera_serves_the_room_then_the_tap_gives_way(tmp_path
         with t.room.hls.offered():
             await wait_all_tasks_blocked()
             assert not t.working
-            assert not t.room.wakeable
+            assert not t.room.wakers
             t.room.hls.streams["fmp4"].touch()
         await wait_all_tasks_blocked()
         assert t.working
