@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import TypeAlias
 
 import attrs
 
@@ -24,6 +25,10 @@ from streamhub.store.apps import AppRow
 from streamhub.store.db import Database, Store
 from streamhub.store.keys import KeyRow
 from streamhub.store.tokens import TokenRow
+
+# A token's hash and an app's name, and what there is of them.
+_Asked: TypeAlias = tuple[str, str | None]
+_Caller: TypeAlias = tuple[TokenRow | None, AppRow | None]
 
 # Grants remembered: one for each room, and play token of a private app.
 MOST_VIEWS = 5_000
@@ -51,13 +56,18 @@ class Access:
     now: WallClock = utc_now
     admitted: dict[str, str] = attrs.field(factory=dict)
     _keys: Batched[str, KeyRow] = attrs.field(init=False)
+    _callers: Batched[_Asked, _Caller] = attrs.field(init=False)
     _views: dict[tuple[str, str, str | None], tuple[App, ViewGrant]] = attrs.field(factory=dict, repr=False)
 
     def __attrs_post_init__(self) -> None:
         async def read(hashes: list[str]) -> dict[str, KeyRow]:
             return await self.store.read(key_rows.by_hashes, hashes)
 
+        async def read_callers(asked: list[_Asked]) -> dict[_Asked, _Caller]:
+            return await self.store.read(_tokens_and_apps, asked)
+
         self._keys = Batched(read)
+        self._callers = Batched(read_callers)
 
     async def authenticate(self, token: str, client_ip: str) -> Principal:
         """The caller with this API token. Raises Unauthorized: unknown, revoked, expired, from a wrong address."""
@@ -65,8 +75,11 @@ class Access:
         return principal
 
     async def authenticate_for(self, token: str, client_ip: str, app: str | None) -> tuple[Principal, App | None]:
-        """As ``authenticate``, with the app of that name if there is one: one look at the database."""
-        row, found = await self.store.read(_token_and_app, digest(token), app)
+        """As ``authenticate``, with the app of that name if there is one: one look at the database.
+
+        Those who come while another's look is under way share the next one.
+        """
+        row, found = await self._callers.get((digest(token), app)) or (None, None)
         return self._principal(row, client_ip), None if found is None else from_row(found)
 
     def _principal(self, row: TokenRow | None, client_ip: str) -> Principal:
@@ -169,8 +182,11 @@ class Access:
         return RoomView(found.room(room), found.features.public_playback)
 
 
-def _token_and_app(db: Database, token_hash: str, app: str | None) -> tuple[TokenRow | None, AppRow | None]:
-    return token_rows.by_hash(db, token_hash), None if app is None else app_rows.by_name(db, app)
+def _tokens_and_apps(db: Database, asked: list[_Asked]) -> dict[_Asked, _Caller]:
+    return {
+        (token_hash, app): (token_rows.by_hash(db, token_hash), None if app is None else app_rows.by_name(db, app))
+        for token_hash, app in asked
+    }
 
 
 def _allowed(client_ip: str, networks: tuple[str, ...]) -> bool:

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import attrs
 import pytest
+import trio
 
 from streamhub.errors import NotFound, Unauthorized
 from streamhub.model.access import CameraGrant, CameraHello, Refusal, Right, Scope
@@ -166,6 +167,31 @@ async def test_authenticate_then_the_principal_is_what_the_token_says(services: 
     who = await services.access.authenticate(issued.secret, "192.0.2.1")
     assert (who.token_id, who.name, who.scope, who.app) == (issued.token.id, "p", Scope.APP, "other")
     assert who.rights == {Right.READ, Right.PUBLISH}
+
+
+async def test_authenticate_when_many_ask_at_once_then_each_gets_its_own(services: Services) -> None:
+    secrets = {
+        name: (await services.tokens.create(NewToken(name=name, scope=Scope.GLOBAL))).secret for name in ("a", "b", "c")
+    }
+    secrets["nobody"] = "stk_" + "a" * 32
+    got: dict[tuple[str, str | None], tuple[str, str | None] | str] = {}
+
+    async def ask(name: str, app: str | None) -> None:
+        try:
+            principal, found = await services.access.authenticate_for(secrets[name], "192.0.2.1", app)
+            got[name, app] = (principal.name, found.name if found else None)
+        except Unauthorized as exc:
+            got[name, app] = exc.code
+
+    async with trio.open_nursery() as nursery:
+        for name in secrets:
+            for app in ("live", "nope", None):
+                nursery.start_soon(ask, name, app)
+    expected: dict[tuple[str, str | None], tuple[str, str | None] | str] = {}
+    for name in secrets:
+        for app in ("live", "nope", None):
+            expected[name, app] = "token_invalid" if name == "nobody" else (name, "live" if app == "live" else None)
+    assert got == expected
 
 
 async def test_authenticate_when_revoked_expired_or_unknown_then_unauthorized(services: Services, wall: Clock) -> None:
