@@ -143,12 +143,11 @@ async def serve(
         livekit, keeper = choose_livekit(prepared.livekit, choice)
         crew = Crew(settings.viewer_workers)
         services = _services(store, hub, ledger, prepared, settings, stop, livekit, crew)
-        # The text of /metrics is made in a thread; the rooms belong to this one.
         metrics.watch_rooms(
-            lambda: trio.from_thread.run_sync(services.rooms.statuses),
+            services.rooms.statuses,
             lambda: (hub.totals.frames, hub.totals.bytes, hub.totals.dropped),
         )
-        metrics.watch_workers(lambda: trio.from_thread.run_sync(crew.counts))
+        metrics.watch_workers(crew.counts)
         demo = RoomKey(AppName("live"), RoomName(DEMO_ROOM)) if options.demo else None
         front = Front(
             wrap_app(PeerScope(_web(services, hub, metrics, settings, tls, demo), peers), 0, "asgi"),
@@ -166,7 +165,7 @@ async def serve(
         )
         most = settings.max_relays
         relaying = Relaying.over(services.relays, hub, services.whip.client, f"http://{hook_address}", most)
-        metrics.watch_relays(lambda: trio.from_thread.run_sync(relaying.counts))
+        metrics.watch_relays(relaying.counts)
         services.watch.figures, services.watch.end_relay = relaying.activity, relaying.disconnect
         internal = create_hook_app(services.watch, relaying.whip)
         hook = Front(wrap_app(internal, 0, "asgi"), hypercorn_config(), no_doors, peers)

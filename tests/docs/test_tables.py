@@ -85,7 +85,7 @@ def test_api_page_lists_every_error_code() -> None:
     assert set(listed) - found == set(), "docs/api.md has these, and the code does not"
 
 
-def test_operations_page_lists_every_metric_with_its_labels() -> None:
+async def test_operations_page_lists_every_metric_with_its_labels() -> None:
     metrics, now = Metrics(), datetime.now(UTC)
     kind = StreamType.WS_MJPEG
     source = SourceStatus("a/b", kind, "b", None, now, now, 1.0, 1, 1, 1, "mjpeg", 1, {"fps": 1})
@@ -97,7 +97,7 @@ def test_operations_page_lists_every_metric_with_its_labels() -> None:
     for counter in (metrics.errors, metrics.stream_events):
         counter.labels("a", "b").inc()
     metrics.handshakes.labels("a").inc()
-    text = metrics.exposition().decode()
+    text = (await metrics.exposition()).decode()
     expected = []
     for name, doc in re.findall(r"^# HELP (\S+) (.*)$", text, re.MULTILINE):
         sample = re.search(rf"^{name}(?:_bucket)?(?:{{(.*?)}})? ", text, re.MULTILINE)

@@ -6,7 +6,6 @@ import math
 from typing import Literal
 
 import attrs
-import trio
 from quart import Response
 
 from streamhub.errors import Forbidden, NotFound, StoreError, Unauthorized
@@ -155,8 +154,7 @@ async def get_metrics(deps: Deps, _call: Call) -> Response:
         deps.metrics.apps.set(await deps.services.stats.apps())
     except StoreError:  # the other figures are worth most when something is broken
         deps.metrics.apps.set(math.nan)
-    body = await trio.to_thread.run_sync(deps.metrics.exposition)
-    return Response(body, content_type=METRICS_TYPE)
+    return Response(await deps.metrics.exposition(), content_type=METRICS_TYPE)
 
 
 ROUTES = (
