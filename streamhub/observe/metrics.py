@@ -29,7 +29,8 @@ from streamhub.model.streams import RoomStatus, SourceStatus, State, StreamType
 from streamhub.model.workers import WorkerCounts
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-LINES_AT_ONCE = 100
+# In a turn of its own each: more would hold up cameras, of which 16 have their turn between two of these.
+LINES_AT_ONCE = 20
 _KINDS = {"mjpeg": "http", "ws": "ws"}
 
 
