@@ -13,7 +13,7 @@ import attrs
 import trio
 
 from streamhub.rooms.latest import Latest
-from streamhub.rooms.pump import Pump
+from streamhub.rooms.pump import Outlet, Pump
 
 FRAME_DEADLINE_S = 10.0
 
@@ -53,7 +53,7 @@ class Wire(Protocol):
 
 
 @attrs.define(eq=False)
-class Viewer:
+class Viewer(Outlet):
     """Delivers a room's pictures to one connection until the peer leaves, stalls, or is made to go.
 
     ``interval_s`` is the least time between two pictures (0: every one), ``until`` when it must go by Trio's clock.
@@ -68,12 +68,6 @@ class Viewer:
     side: Side
     interval_s: float = 0.0
     until: float = math.inf
-    # What the pump looks at for every picture: the socket, and whether this viewer leaves the ready set after each.
-    fd: int = attrs.field(init=False)
-    paced: bool = attrs.field(init=False)
-    seq: int = 0
-    sent: int = 0
-    rest: memoryview | None = None
     end_reason: str = "left"
     midway: bool = False
     _due: float = -math.inf
