@@ -40,6 +40,10 @@ class _Guard(trio.abc.Stream):
             return data
         return bytes(await self.inner.receive_some(max_bytes))
 
+    def send_at_once(self, data: bytes) -> int:
+        """Send what the kernel takes now, while nobody else is sending; how much that is. 0 for a peer that is gone."""
+        return 0
+
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         with trio.move_on_after(self._write_timeout_s) as scope:
             await self.inner.send_all(data)
@@ -61,6 +65,9 @@ class Guarded(_Guard, trio.abc.HalfCloseableStream):
         super().__init__(prefix, write_timeout_s)
         self.inner: trio.SocketStream = stream
         self.socket: Any = stream.socket
+
+    def send_at_once(self, data: bytes) -> int:
+        return _write_now(self.inner.socket, data)
 
     async def send_eof(self) -> None:
         await self.inner.send_eof()
@@ -156,10 +163,7 @@ class DoorWire:
 
     def send_some(self, data: bytes) -> int:
         """Send what the kernel takes at once; how much that is, and 0 where it may not be done or the peer is gone."""
-        try:
-            return os.write(self._socket.fileno(), data) if self._socket is not None else 0
-        except OSError:
-            return 0
+        return _write_now(self._socket, data) if self._socket is not None else 0
 
     async def wait_readable(self) -> None:
         """Return when the peer has sent something or left. Plain connections only."""
@@ -277,6 +281,13 @@ class DoorWire:
                     most_bytes -= len(data)
             except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
                 pass
+
+
+def _write_now(sock: trio.socket.SocketType, data: bytes) -> int:
+    try:
+        return os.write(sock.fileno(), data) if data else 0
+    except OSError:
+        return 0
 
 
 def tune(sock: trio.socket.SocketType) -> None:

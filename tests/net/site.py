@@ -26,7 +26,7 @@ from streamhub.playback.requests import Playback
 from streamhub.rooms.hub import Hub
 from tests.support.media import Authority, jpeg
 
-BIG = bytes(30_000_000)
+BIG = bytes(range(251)) * 120_000
 
 
 async def web(scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:

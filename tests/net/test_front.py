@@ -19,7 +19,7 @@ from streamhub.net.front import _Server
 from streamhub.net.hypercorn import KEEP_ALIVE_S, MOST_HEADER_BYTES, hypercorn_config
 from streamhub.net.listeners import open_tcp, open_unix
 from streamhub.net.peers import Peers, PeerScope
-from tests.net.site import open_site, web
+from tests.net.site import BIG, open_site, web
 from tests.rooms.fakes import stream_pair
 from tests.support.peer import HttpPeer, connect
 from tests.support.waiting import eventually
@@ -365,6 +365,9 @@ class Torn(Guarded):
         await self.sending.wait()
         raise trio.BrokenResourceError
 
+    def send_at_once(self, data: bytes) -> int:
+        return 0  # its peer reads slowly
+
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         self.sending.set()
         await self.go_on.wait()
@@ -382,3 +385,10 @@ async def test_front_when_the_client_leaves_within_its_answer_then_nobody_waits_
                 nursery.start_soon(server.run)
                 await trio.testing.wait_all_tasks_blocked()
                 torn.go_on.set()
+
+
+async def test_front_when_the_client_reads_slowly_then_it_gets_every_byte_in_order() -> None:
+    async with open_site() as site, connect(site.port) as client:
+        await client.send(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
+        await trio.testing.wait_all_tasks_blocked(0.05)  # the kernel takes no more
+        assert (await client.reply()).body == BIG
