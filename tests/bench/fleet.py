@@ -7,6 +7,7 @@ counts. `--quick` takes two minutes and says little; the whole takes half an hou
 from __future__ import annotations
 
 import argparse
+import signal
 import statistics
 import subprocess
 import sys
@@ -218,6 +219,7 @@ def main() -> int:
     if unknown := set(asked.cases) - set(CASES):
         parser.error(f"no such case: {', '.join(sorted(unknown))}; there are: {' '.join(CASES)}")
     names = asked.cases or list(CASES)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers it has started end with it
     build()
     with tempfile.TemporaryDirectory(prefix="streamhub-bench-") as folder:
         bench = Bench(Path(folder), seconds=5, rounds=3)
