@@ -41,7 +41,10 @@ class _Guard(trio.abc.Stream):
         return bytes(await self.inner.receive_some(max_bytes))
 
     def send_at_once(self, data: bytes) -> int:
-        """Send what the kernel takes now, while nobody else is sending; how much that is. 0 for a peer that is gone."""
+        """Send what the kernel takes now, while nobody else is sending; how much that is.
+
+        0 for a peer that is gone, and over TLS, whose bytes are not the kernel's.
+        """
         return 0
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:

@@ -145,7 +145,7 @@ class SharedReader:
             try:
                 if not reading.then():
                     self._end(fd, reading)
-            except Exception as exc:
+            except Exception as exc:  # as above
                 self._end(fd, reading, exc)
         return len(readable)
 

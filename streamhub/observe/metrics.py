@@ -140,18 +140,19 @@ class _Rooms(Collector):
         cameras: Tally[str] = Tally()
         active: Tally[str] = Tally()
         viewers: Tally[tuple[str, str]] = Tally()
+        named = [([room.key.app, room.key.room], room) for room in rooms]
         sources: list[tuple[list[str], SourceStatus]] = []
-        for room in rooms:
+        for labels, room in named:
             for output, count in room.viewers.items():
                 viewers[room.key.app, _KINDS.get(output, output)] += count
             if (source := room.source) is not None:
-                sources.append(([room.key.app, room.key.room], source))
+                sources.append((labels, source))
                 active[room.key.app] += 1
                 cameras[room.key.app] += source.type is StreamType.WS_MJPEG
         yield _per_room(
             "streamhub_stream_viewers",
             "Viewers of a room.",
-            (([room.key.app, room.key.room], sum(room.viewers.values())) for room in rooms),
+            ((labels, sum(room.viewers.values())) for labels, room in named),
         )
         yield _per_room(
             "streamhub_stream_fps",
@@ -170,7 +171,7 @@ class _Rooms(Collector):
         yield _per_room(
             "streamhub_stream_up",
             "1 while the picture is live.",
-            (([room.key.app, room.key.room], 1.0 if room.state is State.LIVE else 0.0) for room in rooms),
+            ((labels, 1.0 if room.state is State.LIVE else 0.0) for labels, room in named),
         )
         lost = CounterMetricFamily(
             "streamhub_stream_dropped_frames",
