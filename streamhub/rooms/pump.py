@@ -10,34 +10,18 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable
+from itertools import repeat
+from operator import length_hint
 
 import attrs
 import trio
 
 from streamhub.rooms.latest import Latest
+from streamhub.rooms.ready import CROWD_FROM, Outlet, Ready
 
 SENDFILE_FROM = 8
 YIELD_EVERY = 128
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-
-
-@attrs.define(eq=False)
-class Outlet:
-    """A viewer as the pump sees it: a socket that is between two pictures while it is in the ready set.
-
-    A base rather than a protocol: what is touched for each picture lies at the begin of the object, in one cache line.
-    """
-
-    fd: int = attrs.field(init=False, default=-1)
-    # Whether it wants one picture at a time.
-    paced: bool = attrs.field(init=False, default=False)
-    seq: int = attrs.field(init=False, default=0)
-    sent: int = attrs.field(init=False, default=0)
-    rest: memoryview | None = attrs.field(init=False, default=None)
-
-    def wake(self, *, began: bool) -> None:
-        """End the viewer's waiting, after it has left the ready set; ``began``: with (a part of) the picture sent."""
-        raise NotImplementedError
 
 
 def sealed(chunk: bytes) -> int:
@@ -63,7 +47,7 @@ class Pump:
 
     latest: Latest
     form: Callable[[bytes], bytes]
-    ready: dict[Outlet, None] = attrs.field(factory=dict)
+    ready: Ready = attrs.field(factory=Ready)
     # Makes a descriptor of the chunk, -1 if it cannot; closed after the picture.
     seal: Callable[[bytes], int] = sealed
     _chunk: bytes = b""
@@ -79,14 +63,21 @@ class Pump:
     def offer(self) -> bool:
         """Offer the newest picture to every ready outlet, if they are few; False if they are not: await ``push``."""
         ready = self.ready
-        if not ready or not self.latest.jpeg:  # it may have been retired before ``push`` had its turn
+        count = ready.count
+        if not count or not self.latest.jpeg:  # it may have been retired before ``push`` had its turn
             return True
-        if len(ready) > YIELD_EVERY:
+        if count > YIELD_EVERY:
             return False
         chunk = self.chunk()
-        memfd = self.seal(chunk) if len(ready) >= SENDFILE_FROM else -1
+        memfd = self.seal(chunk) if count >= SENDFILE_FROM else -1
         try:
-            self._write(list(ready), self._chunk_seq, chunk, len(chunk), memfd, yielded=False)
+            if len(ready.singles) == count < CROWD_FROM:
+                self._to_singles(list(ready.singles), chunk, memfd)
+            else:
+                self._to_crowd(ready.begin(self._chunk_seq), chunk, memfd)
+                if ready.singles:
+                    self._to_singles(list(ready.singles), chunk, memfd)
+                    ready.end()
         finally:
             if memfd >= 0:
                 os.close(memfd)
@@ -100,39 +91,74 @@ class Pump:
         """
         if self.offer():
             return
-        chunk, seq = self.chunk(), self.latest.seq
+        chunk, ready = self.chunk(), self.ready
         memfd = self.seal(chunk)
-        size = len(chunk)
-        outlets = list(self.ready)
         try:
-            for start in range(0, len(outlets), YIELD_EVERY):
-                if start:
-                    await trio.lowlevel.cancel_shielded_checkpoint()
-                    if self.latest.seq != seq or not self.latest.jpeg:
-                        return
-                self._write(outlets[start : start + YIELD_EVERY], seq, chunk, size, memfd, yielded=start > 0)
+            fds, turn = ready.begin(self._chunk_seq), ready.turn
+            for start in range(0, len(fds), YIELD_EVERY):
+                if start and not await self._goes_on(turn):
+                    return
+                self._to_crowd(ready.reach(fds[start : start + YIELD_EVERY]), chunk, memfd)
+            singles = list(ready.singles)
+            for start in range(0, len(singles), YIELD_EVERY):
+                yielded = bool(start or fds)
+                if yielded and not await self._goes_on(turn):
+                    return
+                self._to_singles(singles[start : start + YIELD_EVERY], chunk, memfd, yielded=yielded)
+            ready.end()
         finally:
             if memfd >= 0:
                 os.close(memfd)
 
-    def _write(self, outlets: list[Outlet], seq: int, chunk: bytes, size: int, memfd: int, *, yielded: bool) -> None:
+    async def _goes_on(self, turn: int) -> bool:
+        """Let others have their turn; whether the round of that number is still to go on after it."""
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        # If another turn has come, that one sends what is newer, or the same to those who do not have it yet.
+        return self.ready.turn == turn and self.latest.seq == self.ready.seq and bool(self.latest.jpeg)
+
+    def _to_crowd(self, fds: list[int], chunk: bytes, memfd: int) -> None:
         """The loop that costs: one system call an outlet, and as little as can be around it."""
-        ready, sendfile, write = self.ready, os.sendfile, os.write
+        sendfile, write, size, left = os.sendfile, os.write, len(chunk), iter(fds)
+        while True:
+            if memfd < 0:
+                calls = map(write, left, repeat(chunk))
+            else:
+                calls = map(sendfile, left, repeat(memfd), repeat(0), repeat(size))
+            try:
+                for count in calls:
+                    if count != size:
+                        break
+                else:
+                    return
+            except OSError:
+                count = 0
+            self._behind(self.ready.missed(fds[-1 - length_hint(left)]), chunk, count)
+
+    def _to_singles(self, outlets: list[Outlet], chunk: bytes, memfd: int, *, yielded: bool = False) -> None:
+        ready, seq, size, sendfile, write = self.ready, self._chunk_seq, len(chunk), os.sendfile, os.write
         for outlet in outlets:
             # During a yield it may have left, or come back with this very picture.
-            if outlet.seq == seq or (yielded and outlet not in ready):
+            if outlet.own_seq == seq or (yielded and outlet not in ready.singles):
                 continue
             try:
                 count = write(outlet.fd, chunk) if memfd < 0 else sendfile(outlet.fd, memfd, 0, size)
             except OSError:
-                count = 0  # no room, or gone: its own task waits for room, then takes the newest picture, or finds out
-            if count == size:
-                outlet.seq = seq
-                outlet.sent += 1
-                if not outlet.paced:
-                    continue
-            elif count > 0:
-                outlet.seq = seq
-                outlet.rest = memoryview(chunk)[count:]
-            del ready[outlet]
-            outlet.wake(began=count > 0)
+                count = 0
+            if count != size:
+                ready.discard(outlet)
+                self._behind(outlet, chunk, count)
+                continue
+            outlet.own_seq = seq
+            outlet.own_sent += 1
+            if outlet.paced:
+                ready.discard(outlet)
+                outlet.wake(began=True)
+
+    def _behind(self, outlet: Outlet, chunk: bytes, count: int) -> None:
+        """It did not take all: there is no room, or nobody. Its own task waits for room, then sends the rest of this
+        picture, or the newest if nothing of this one was sent; or finds out that the peer is gone.
+        """
+        if count > 0:
+            outlet.own_seq = self._chunk_seq
+            outlet.rest = memoryview(chunk)[count:]
+        outlet.wake(began=count > 0)

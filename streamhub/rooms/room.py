@@ -211,7 +211,7 @@ class Room:
         """As ``spread``, at once; False if the ready viewers are too many for that: await ``spread`` then."""
         offered = True
         for pump in self.pumps.values():
-            if pump.ready and not pump.offer():
+            if pump.ready.count and not pump.offer():
                 offered = False
         return offered
 

@@ -13,7 +13,8 @@ import attrs
 import trio
 
 from streamhub.rooms.latest import Latest
-from streamhub.rooms.pump import Outlet, Pump
+from streamhub.rooms.pump import Pump
+from streamhub.rooms.ready import Outlet
 
 FRAME_DEADLINE_S = 10.0
 
@@ -87,7 +88,7 @@ class Viewer(Outlet):
 
     def poke(self) -> None:
         """Make the task look at ``side.pending()`` before any further picture."""
-        self.pump.ready.pop(self, None)
+        self.pump.ready.discard(self)
         if self._park is not None:
             self._park.cancel()
 
@@ -109,7 +110,7 @@ class Viewer(Outlet):
                     await self._loop()
                     nursery.cancel_scope.cancel()
         finally:
-            self.pump.ready.pop(self, None)
+            self.pump.ready.discard(self)
             self.midway = self.midway or self.rest is not None
             if self._scope.cancelled_caught and self.end_reason == "left":
                 self.end_reason = "expired"
@@ -166,7 +167,7 @@ class Viewer(Outlet):
         raw = self.wire.fd >= 0
         self._park = scope = trio.CancelScope(deadline=deadline)
         if raw and current and due:
-            self.pump.ready[self] = None
+            self.pump.ready.add(self)
         try:
             with scope:
                 if raw:
@@ -177,7 +178,7 @@ class Viewer(Outlet):
                     await trio.sleep_forever()
         finally:
             self._park = None
-            self.pump.ready.pop(self, None)
+            self.pump.ready.discard(self)
         if raw and not scope.cancelled_caught:
             self._take(await self.wire.receive())
 

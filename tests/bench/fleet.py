@@ -22,6 +22,7 @@ from tests.bench.figures import save
 from tests.bench.native import LOAD_CORE, SERVER_CORE, build
 from tests.bench.runs import Bench, Row, carries
 
+NEARLY = 0.1  # missed by whoever may try once more to carry so many viewers
 SEND, SENDFILE, OURS = "C limit, send", "C limit, sendfile", "streamhub"
 
 
@@ -71,7 +72,11 @@ def ratio(bench: Bench, what: str, rows: dict[str, Row], peer: str, figure: str,
 
 
 def most(bench: Bench) -> None:
-    """How many viewers of one room each carries: < 1 % missed, p99 ≤ 250 ms. Searched in steps, by turns."""
+    """How many viewers of one room each carries: < 1 % missed, p99 ≤ 250 ms. Searched in steps, by turns.
+
+    Whoever nearly carries a step tries it once more: what else the host does comes and goes within seconds, and one
+    picture that nobody gets is 1.3 % of a run.
+    """
     with ExitStack() as stack:
         large = [round(n * bench.scale) for n in range(1000, 9001, 500)]
         small = [round(n * bench.scale) for n in range(200, 5001, 400)]
@@ -85,7 +90,10 @@ def most(bench: Bench) -> None:
                 if low >= high:
                     continue
                 step = (low + high + 1) // 2
-                run = bench.once(f"{grid[step - 1]} viewers", contender, "-v", grid[step - 1], "-b", 300)
+                case, options = f"{grid[step - 1]} viewers", ("-v", grid[step - 1], "-b", 300)
+                run = bench.once(case, contender, *options)
+                if not carries(run) and run["missed"] < NEARLY:
+                    run = bench.once(f"{case}, once more", contender, *options)
                 found[name] = (step, high) if carries(run) else (low, step - 1)
                 if carries(run):
                     runs[name] = run
@@ -189,7 +197,7 @@ def memory(bench: Bench) -> None:
 
 CASES: dict[str, tuple[Callable[[Bench], None], float]] = {  # and about how many minutes the whole takes
     "viewers": (viewers, 4.5),
-    "most": (most, 6),
+    "most": (most, 8),
     "rooms": (rooms, 1),
     "workers": (workers.workers, 4),
     "cameras": (cameras, 5.5),

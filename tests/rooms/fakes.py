@@ -15,6 +15,7 @@ from streamhub.errors import StoreError
 from streamhub.model.names import AppName, RoomKey, RoomName
 from streamhub.model.streams import State, StreamEvent, StreamType
 from streamhub.net.connection import DoorWire
+from streamhub.rooms import ready
 from streamhub.rooms.room import Room
 from streamhub.rooms.session import Session
 
@@ -37,14 +38,11 @@ def plain(jpeg: bytes) -> bytes:
 
 
 @attrs.define(eq=False)
-class Outlet:
+class Outlet(ready.Outlet):
     """An outlet without a task of its own; ``woken`` remembers each ``began``."""
 
     fd: int
     paced: bool = False
-    seq: int = 0
-    sent: int = 0
-    rest: memoryview | None = None
     woken: list[bool] = attrs.field(factory=list)
 
     def wake(self, *, began: bool) -> None:

@@ -52,7 +52,7 @@ class Bench:
         outlet = Outlet(ours.fileno(), paced)
         self._ours.append(ours)
         self.ends[outlet] = theirs
-        self.pump.ready[outlet] = None
+        self.pump.ready.add(outlet)
         return outlet
 
     async def send(self, jpeg: bytes) -> None:
@@ -165,7 +165,7 @@ async def test_push_when_an_outlet_leaves_during_a_yield_then_nothing_is_written
     leaver = outlets[-1]
 
     async def leave() -> None:
-        del bench.pump.ready[leaver]
+        bench.pump.ready.discard(leaver)
 
     acted = during_first_yield(monkeypatch, leave)
     await bench.send(b"one")
@@ -181,10 +181,10 @@ async def test_push_when_an_outlet_came_back_with_this_picture_then_it_does_not_
     poked = outlets[-1]
 
     async def send_by_itself() -> None:  # as a viewer does that was poked: out of the set, catch up, into the set
-        del bench.pump.ready[poked]
+        bench.pump.ready.discard(poked)
         os.write(poked.fd, bench.pump.chunk())
         poked.seq = bench.latest.seq
-        bench.pump.ready[poked] = None
+        bench.pump.ready.add(poked)
 
     acted = during_first_yield(monkeypatch, send_by_itself)
     await bench.send(b"one")
