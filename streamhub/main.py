@@ -21,7 +21,6 @@ import trio
 from hypercorn.utils import wrap_app
 
 from streamhub import __version__
-from streamhub.demo import DEMO_ROOM, run_demo
 from streamhub.doors import make_route, no_doors
 from streamhub.errors import ConfigError
 from streamhub.fanout.crew import Crew
@@ -41,7 +40,7 @@ from streamhub.net.hypercorn import hypercorn_config
 from streamhub.net.listeners import Address, open_tcp, open_unix, remove_socket_file, tls_context
 from streamhub.net.peers import Peers, PeerScope
 from streamhub.observe.log import get_logger
-from streamhub.observe.memory import GiveBack, keep_what_is_there, trim, use_one_heap
+from streamhub.observe.memory import GiveBack, keep_what_started, trim, use_one_heap
 from streamhub.observe.metrics import Metrics
 from streamhub.playback.placeholder import Placeholders
 from streamhub.playback.requests import Playback
@@ -64,6 +63,8 @@ from streamhub.web.app import Deps, create_app
 from streamhub.web.livekit_hook import HOOK_PATH, create_hook_app
 from streamhub.web.pages import PagesDeps
 
+# The room of ``--demo``.
+DEMO = RoomKey(AppName("live"), RoomName("live-demo"))
 # Cameras and viewers get this long to take their close, then every connection is cut: five seconds in all.
 SWITCH_INTERVAL_S = 0.0005
 ROOMS_GRACE_S = 2.0
@@ -148,7 +149,7 @@ async def serve(
             lambda: (hub.totals.frames, hub.totals.bytes, hub.totals.dropped),
         )
         metrics.watch_workers(crew.counts)
-        demo = RoomKey(AppName("live"), RoomName(DEMO_ROOM)) if options.demo else None
+        demo = DEMO if options.demo else None
         front = Front(
             wrap_app(PeerScope(_web(services, hub, metrics, settings, tls, demo), peers), 0, "asgi"),
             hypercorn_config(),
@@ -186,8 +187,8 @@ async def serve(
                 root.start_soon(run_supervised, keeper.run, partial(report_end, livekit), name="livekit")
             if crew.wanted:
                 root.start_soon(crew.run)
-            keep_what_is_there()
             await root.start(front.serve, listeners)
+            root.start_soon(keep_what_started)
             root.start_soon(GiveBack(lambda: front.connections, trim).run)
             tell_commands(base.http)
             known = None if _public_base(settings) is None and all(a.path for a in addresses) else base
@@ -195,7 +196,9 @@ async def serve(
                 Running(addresses, known, settings.data_dir, lan, demo, livekit, rtmp_addresses, prepared.admin_token)
             )
             if demo is not None:
-                root.start_soon(run_demo, services, addresses, tls is not None)
+                from streamhub.demo import run_demo  # others need no camera: a twentieth of their start
+
+                root.start_soon(run_demo, services, addresses, tls is not None, demo)
             await stop.wait()
             await drain(front, hook, services.watch, hub, ledger, keeper, relaying)
             root.cancel_scope.cancel()

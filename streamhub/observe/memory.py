@@ -14,6 +14,7 @@ import attrs
 import trio
 
 LOOK_EVERY_S = 5.0
+KEEP_AFTER_S = 0.5
 # So many connections fewer than at the last peak are worth a look through the heap (milliseconds, in a thread).
 WORTH_IT = 100
 _M_ARENA_MAX = -8
@@ -31,10 +32,17 @@ def use_one_heap() -> None:
 def keep_what_is_there() -> None:
     """Tell the collector that everything made so far stays: it need not look through it again.
 
-    Without this each full collection stops the loop for as long as it takes to visit every module's objects.
+    Without this each full collection stops the loop for as long as it takes to visit every module's objects. So does
+    this, once.
     """
     gc.collect()
     gc.freeze()
+
+
+async def keep_what_started() -> None:
+    """The same a moment after the start, for it takes 50 ms and somebody waits for the first answer."""
+    await trio.sleep(KEEP_AFTER_S)
+    keep_what_is_there()
 
 
 @attrs.define

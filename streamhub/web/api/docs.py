@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 from collections.abc import Sequence
 from html import escape
 
+import trio
 from quart import Response
 
 from streamhub.web.auth import PUBLIC, Auth
@@ -33,11 +35,13 @@ def routes_with_docs(others: Sequence[Route], version: str) -> list[Route]:
     """All routes: the others and the two that describe them all."""
 
     async def get_openapi(_deps: Deps, _call: Call) -> Response:
-        return Response(document, content_type="application/json", headers={"Cache-Control": _CACHE})
+        return Response(
+            await trio.to_thread.run_sync(document), content_type="application/json", headers={"Cache-Control": _CACHE}
+        )
 
     async def get_docs(_deps: Deps, _call: Call) -> Response:
         headers = {"Cache-Control": _CACHE, "Content-Security-Policy": _POLICY}
-        return Response(page, content_type="text/html; charset=utf-8", headers=headers)
+        return Response(await trio.to_thread.run_sync(page), content_type="text/html; charset=utf-8", headers=headers)
 
     routes = [
         *others,
@@ -58,8 +62,9 @@ def routes_with_docs(others: Sequence[Route], version: str) -> list[Route]:
             media="text/html; charset=utf-8",
         ),
     ]
-    document = json.dumps(build_openapi(routes, version))
-    page = _page(routes, version)
+    # Made when first asked for: nobody's start waits for them.
+    document = functools.cache(lambda: json.dumps(build_openapi(routes, version)))
+    page = functools.cache(lambda: _page(routes, version))
     return routes
 
 
