@@ -65,8 +65,8 @@ from streamhub.web.pages import PagesDeps
 
 # The room of ``--demo``.
 DEMO = RoomKey(AppName("live"), RoomName("live-demo"))
-# Cameras and viewers get this long to take their close, then every connection is cut: five seconds in all.
 SWITCH_INTERVAL_S = 0.0005
+# Cameras and viewers get this long to take their close, then every connection is cut: five seconds in all.
 ROOMS_GRACE_S = 2.0
 CONNECTIONS_GRACE_S = 1.0
 

@@ -132,22 +132,22 @@ class SharedReader:
         readable = self._epoll.poll(0, MOST_AT_ONCE)
         called: list[tuple[int, _Reading]] = []
         for fd, _ in readable:
-            reading = self._readings.get(fd)
-            if reading is None:
-                continue  # ended by a call before it
-            try:
-                if not reading.call():
-                    self._end(fd, reading)
+            reading = self._readings.get(fd)  # None if it was ended by a call before it
+            if reading is not None and self._step(fd, reading, reading.call):
                 called.append((fd, reading))
-            except Exception as exc:  # it belongs to the task that asked, not to the one that leads
-                self._end(fd, reading, exc)
         for fd, reading in called:
-            try:
-                if not reading.then():
-                    self._end(fd, reading)
-            except Exception as exc:  # as above
-                self._end(fd, reading, exc)
+            self._step(fd, reading, reading.then)
         return len(readable)
+
+    def _step(self, fd: int, reading: _Reading, function: Callable[[], bool]) -> bool:
+        """Whether it did not raise: what it raises belongs to the task that asked, not to the one that leads."""
+        try:
+            if not function():
+                self._end(fd, reading)
+        except Exception as exc:
+            self._end(fd, reading, exc)
+            return False
+        return True
 
     def _end(self, fd: int, reading: _Reading, error: Exception | None = None) -> None:
         reading.error = reading.error or error

@@ -132,6 +132,7 @@ class Pump:
                     return
             except OSError:
                 count = 0
+            # Whoever was called last: a list's iterator knows exactly how many it has left.
             self._behind(self.ready.missed(fds[-1 - length_hint(left)]), chunk, count)
 
     def _to_singles(self, outlets: list[Outlet], chunk: bytes, memfd: int, *, yielded: bool = False) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 import attrs
@@ -19,7 +20,7 @@ _ALL = sys.maxsize
 
 
 @attrs.define(eq=False)
-class Outlet:
+class Outlet(ABC):
     """A viewer as the pump sees it: a socket that is between two pictures while it is in the ready set."""
 
     fd: int = attrs.field(init=False, default=-1)
@@ -52,9 +53,9 @@ class Outlet:
     def sent(self, sent: int) -> None:
         self.own_sent = sent
 
+    @abstractmethod
     def wake(self, *, began: bool) -> None:
         """End the viewer's waiting, after it has left the ready set; ``began``: with (a part of) the picture sent."""
-        raise NotImplementedError
 
 
 @attrs.define(eq=False)
@@ -65,7 +66,7 @@ class Ready:
     paced stays single. ``turn`` is another number after each ``begin``: a round that finds it changed is over.
     """
 
-    count: int = 0
+    count: int = 0  # kept, for it is asked of each output of each room with every picture
     singles: dict[Outlet, None] = attrs.field(factory=dict)
     crowd: dict[int, Outlet] = attrs.field(factory=dict)  # by descriptor, in the order of their places
     seq: int = 0
@@ -127,7 +128,7 @@ class Ready:
     def missed(self, fd: int) -> Outlet:
         """Somebody who was reached, but did not get the picture: it leaves."""
         outlet = self.crowd[fd]
-        outlet.place = _ALL + 1
+        outlet.place = _ALL + 1  # as one that was not reached
         self._leave(outlet)
         return outlet
 

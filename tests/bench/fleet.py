@@ -90,10 +90,10 @@ def most(bench: Bench) -> None:
                 if low >= high:
                     continue
                 step = (low + high + 1) // 2
-                case, options = f"{grid[step - 1]} viewers", ("-v", grid[step - 1], "-b", 300)
-                run = bench.once(case, contender, *options, seconds=2 * bench.seconds)
-                if not carries(run) and run["missed"] < NEARLY:
-                    run = bench.once(f"{case}, once more", contender, *options, seconds=2 * bench.seconds)
+                for case in (f"{grid[step - 1]} viewers", f"{grid[step - 1]} viewers, once more"):
+                    run = bench.once(case, contender, "-v", grid[step - 1], "-b", 300, seconds=2 * bench.seconds)
+                    if carries(run) or run["missed"] >= NEARLY:
+                        break
                 found[name] = (step, high) if carries(run) else (low, step - 1)
                 if carries(run):
                     runs[name] = run
