@@ -20,7 +20,11 @@ from streamhub.rooms.latest import Latest
 from streamhub.rooms.ready import CROWD_FROM, Outlet, Ready
 
 SENDFILE_FROM = 8
-YIELD_EVERY = 128
+# To more it is not sent within the turn of who brings the picture, for that one may bring those of other rooms too.
+AT_ONCE = 128
+# A turn of the loop costs as much as ten viewers: 2 to 4 % less at 500 viewers than with 128, while a REST call beside
+# 4 000 waits at most 18 instead of 12 ms (p99). With 1 000 it would be 3 % less again.
+YIELD_EVERY = 256
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
@@ -66,7 +70,7 @@ class Pump:
         count = ready.count
         if not count or not self.latest.jpeg:  # it may have been retired before ``push`` had its turn
             return True
-        if count > YIELD_EVERY:
+        if count > AT_ONCE:
             return False
         chunk = self.chunk()
         memfd = self.seal(chunk) if count >= SENDFILE_FROM else -1

@@ -132,6 +132,7 @@ def test_pictures_when_outlets_come_and_go_and_stall_then_each_counts_what_it_go
 ) -> None:
     world = World()
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pump_module, "AT_ONCE", 3)
         patch.setattr(pump_module, "YIELD_EVERY", 3)
         patch.setattr(pump_module, "CROWD_FROM", 2)
         patch.setattr(ready_module, "CROWD_FROM", 2)
