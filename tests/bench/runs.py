@@ -122,6 +122,12 @@ class Bench:
             )
         return row
 
+    def ratio(self, what: str, us: Row, peer: Row, figure: str, most: float) -> None:
+        """The median of the rounds' ratios: what disturbs the machine for a while meets both of a round."""
+        pairs = zip(us["rounds"], peer["rounds"], strict=True)
+        value = statistics.median(a[figure] / b[figure] if b[figure] else 0.0 for a, b in pairs)
+        self.target(what, value, f"≤ {most:g}", value <= most)
+
     def target(self, what: str, value: float, wanted: str, met: bool, detail: str = "") -> None:
         """Compare a figure with what the project wants; not one of a run that was scaled down."""
         if self.scale != 1:

@@ -48,6 +48,5 @@ def workers(bench: Bench) -> None:
             n = bench.sized(count)
             rows = bench.in_turn(f"{n} viewers, one room, workers", [alone, *others], "-v", n)
             for other in others:
-                value = rows[other.name]["us_per_frame"] / (rows[alone.name]["us_per_frame"] or float("inf"))
                 what = f"CPU per frame, {n} viewers, {other.name} to none"
-                bench.target(what, value, f"≤ {MOST_RATIO:g}", value <= MOST_RATIO)
+                bench.ratio(what, rows[other.name], rows[alone.name], "us_per_frame", MOST_RATIO)
