@@ -21,7 +21,7 @@ import attrs
 import h11
 import trio
 from hypercorn.config import Config
-from hypercorn.events import Event, RawData, Updated
+from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
@@ -55,6 +55,8 @@ class _Server(TCPServer):
     route: Route
     claimed: _Claimed | None = None
     read_out = False
+    # The head of an answer whose length it tells: it goes out with what follows, or the client is woken for it alone.
+    head = b""
 
     async def _read_data(self) -> None:
         proto = self.protocol.protocol
@@ -83,6 +85,11 @@ class _Server(TCPServer):
 
     async def protocol_send(self, event: Event) -> None:
         if isinstance(event, RawData):
+            if not self.head and event.data.startswith(b"HTTP/1.1 ") and b"\r\ncontent-length: " in event.data:
+                self.head = event.data
+                return
+            if self.head:
+                event, self.head = RawData(self.head + event.data), b""
             if not self.send_lock.locked():
                 # Nearly always the kernel takes all of it. Of six events an answer four have nothing to send: each
                 # would cost two cancel scopes and a turn of the loop, in which hundreds of cameras come first.
@@ -91,6 +98,9 @@ class _Server(TCPServer):
                 return
         elif self.read_out and isinstance(event, Updated):
             return  # the answer was being sent when the client left: no other request will come after it
+        elif self.head and isinstance(event, Closed):  # its body failed
+            head, self.head = self.head, b""
+            await super().protocol_send(RawData(head))
         await super().protocol_send(event)
 
     async def _close(self) -> None:

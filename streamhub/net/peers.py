@@ -6,6 +6,7 @@ proxy. The client is the rightmost address that is not one: what stands left of 
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -85,6 +86,7 @@ class _Hop:
     host: str | None = None
 
 
+@functools.lru_cache(maxsize=1024)
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         address = ipaddress.ip_address(text.partition("%")[0])

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any
 
@@ -79,6 +80,7 @@ def dump(features: Features) -> str:
     return json.dumps(attrs.asdict(features), sort_keys=True)
 
 
+@functools.lru_cache(maxsize=256)
 def load(text: str) -> Features:
     """From the stored form; what a later version may have added is ignored, what is missing takes the default."""
     values = json.loads(text)

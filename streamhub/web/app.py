@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from quart import Blueprint, Response, g, request
+import functools
+
+from quart import Response, g, request
 from quart_trio import QuartTrio
 
 from streamhub.web import errors
@@ -39,9 +41,7 @@ def create_app(deps: Deps) -> QuartTrio:
     # An unknown path with two slashes is unknown, not moved.
     app.url_map.merge_slashes = False
     errors.register(app)
-    api = Blueprint("api", __name__)
-    mount(api, all_routes(deps.version), deps)
-    app.register_blueprint(api)
+    mount(app, all_routes(deps.version), deps)
     app.register_blueprint(livekit_hook(deps.services.watch))
     app.register_blueprint(whip_blueprint(deps.services.whip))
     if deps.pages is not None:
@@ -72,8 +72,7 @@ def _add_headers(app: QuartTrio, deps: Deps) -> None:
             headers.setdefault("Cache-Control", "no-store")
         if deps.tls:
             headers["Strict-Transport-Security"] = _HSTS
-        rule = request.url_rule
-        route = template(rule.rule).replace("{", ":").replace("}", "") if rule else "(none)"
+        route = _label(request.url_rule.rule) if request.url_rule else "(none)"
         seconds = deps.monotonic() - getattr(g, "started", deps.monotonic())
         deps.metrics.http_observe(_method(), route, answer.status_code, seconds)
         if answer.status_code >= 500:
@@ -82,6 +81,11 @@ def _add_headers(app: QuartTrio, deps: Deps) -> None:
             # RFC 9110 §8.6: no Content-Length where there can be no content.
             del headers["Content-Length"], headers["Content-Type"]
         return answer
+
+
+@functools.cache
+def _label(rule: str) -> str:
+    return template(rule).replace("{", ":").replace("}", "")
 
 
 def _method() -> str:

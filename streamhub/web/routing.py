@@ -8,7 +8,8 @@ from typing import Any
 
 import attrs
 import trio
-from quart import Blueprint, Response, request
+from quart import Response, request
+from quart_trio import QuartTrio
 
 from streamhub.errors import BadRequest
 from streamhub.model.access import Principal
@@ -97,10 +98,10 @@ class Route:
         return tuple(sorted(found))
 
 
-def mount(blueprint: Blueprint, routes: Sequence[Route], deps: Deps) -> None:
+def mount(app: QuartTrio, routes: Sequence[Route], deps: Deps) -> None:
     """Serve the routes."""
     for route in routes:
-        blueprint.add_url_rule(
+        app.add_url_rule(
             route.full_path,
             endpoint=f"{route.method} {route.path}".replace(".", "_"),
             view_func=_view(route, deps),

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import hmac
+import warnings
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
 import pytest
+from jwt.utils import base64url_decode
 
 from streamhub.errors import Unauthorized
-from streamhub.livekit.tokens import LiveKitKeys, verify_join_token
+from streamhub.livekit.tokens import JoinGrant, LiveKitKeys, mint_join_token, verify_join_token
 from tests.livekit.minting import mint
 
 KEYS = LiveKitKeys("APIabc", "a-secret-of-at-least-thirty-two-characters")
@@ -23,6 +26,19 @@ def raw(**changes: Any) -> str:
     }
     claims |= changes
     return jwt.encode({k: v for k, v in claims.items() if v is not None}, KEYS.api_secret, algorithm="HS256")
+
+
+@pytest.mark.parametrize("secret", [KEYS.api_secret, "short", '{"kty": "oct"}', "ü"])
+def test_mint_when_the_operator_chose_the_secret_then_any_is_taken_and_others_can_verify(secret: str) -> None:
+    keys = LiveKitKeys("APIabc", secret)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        token = mint_join_token(keys, JoinGrant(room=ROOM, identity="ü"), datetime.now(UTC), 60)
+    assert jwt.get_unverified_header(token) == {"alg": "HS256", "typ": "JWT"}
+    head, claims, signature = token.split(".")
+    expected = hmac.digest(secret.encode(), f"{head}.{claims}".encode(), "sha256")
+    assert base64url_decode(signature) == expected
+    assert jwt.decode(token, options={"verify_signature": False})["sub"] == "ü"
 
 
 def test_verify_when_livekits_library_made_it_then_its_claims() -> None:

@@ -30,7 +30,7 @@ BIG = bytes(range(251)) * 120_000
 
 
 async def web(scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
-    """``/big`` is a large body, ``/fail`` raises, ``/ip`` tells the caller; else method, path, length."""
+    """``/big`` is a large body, ``/fail`` raises, ``/cut`` later, ``/ip`` tells the caller; else method, path, size."""
     if scope["type"] != "http":
         return
     path = scope["path"]
@@ -49,6 +49,8 @@ async def web(scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[
         answer = BIG
     headers = [(b"content-length", str(len(answer)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
+    if path == "/cut":
+        raise RuntimeError("a bug in what makes the body")
     await send({"type": "http.response.body", "body": answer})
 
 

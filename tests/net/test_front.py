@@ -8,19 +8,12 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
-from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.utils import wrap_app
 
-from streamhub.model.urls import Base
 from streamhub.net.accepting import ACCEPT_AGAIN_S
 from streamhub.net.again import MOST_REMEMBERED
-from streamhub.net.connection import Guarded
-from streamhub.net.front import _Server
-from streamhub.net.hypercorn import KEEP_ALIVE_S, MOST_HEADER_BYTES, hypercorn_config
+from streamhub.net.hypercorn import KEEP_ALIVE_S, MOST_HEADER_BYTES
 from streamhub.net.listeners import open_tcp, open_unix
-from streamhub.net.peers import Peers, PeerScope
-from tests.net.site import BIG, open_site, web
-from tests.rooms.fakes import stream_pair
+from tests.net.site import BIG, open_site
 from tests.support.peer import HttpPeer, connect
 from tests.support.waiting import eventually
 
@@ -350,41 +343,6 @@ async def test_stop_when_a_request_is_running_then_it_may_finish_within_the_grac
         await client.send(b"llo")
         assert (await client.reply()).body == b"POST /a 5"
         assert await client.ended()
-
-
-class Torn(Guarded):
-    """A connection that breaks while its answer is being sent; ``go_on`` lets the sending end."""
-
-    def __init__(self, stream: trio.SocketStream, request: bytes) -> None:
-        super().__init__(stream, request, 30)
-        self.sending, self.go_on = trio.Event(), trio.Event()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        if self._prefix:
-            return await super().receive_some(max_bytes)
-        await self.sending.wait()
-        raise trio.BrokenResourceError
-
-    def send_at_once(self, data: bytes) -> int:
-        return 0  # its peer reads slowly
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        self.sending.set()
-        await self.go_on.wait()
-
-
-async def test_front_when_the_client_leaves_within_its_answer_then_nobody_waits_for_its_next_request() -> None:
-    ours, theirs = stream_pair()
-    async with ours, theirs:
-        torn = Torn(ours, b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
-        app = wrap_app(PeerScope(web, Peers([], Base("http", "own.test"))), 0, "asgi")
-        server = _Server(app, hypercorn_config(), WorkerContext(None), {}, torn)
-        server.route = lambda *_: None
-        with trio.fail_after(KEEP_ALIVE_S / 4):
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(server.run)
-                await trio.testing.wait_all_tasks_blocked()
-                torn.go_on.set()
 
 
 async def test_front_when_the_client_reads_slowly_then_it_gets_every_byte_in_order() -> None:
