@@ -13,7 +13,7 @@ import trio.testing
 
 from streamhub.rooms import pump as pump_module
 from streamhub.rooms.latest import Latest
-from streamhub.rooms.pump import SENDFILE_FROM, YIELD_EVERY, Pump
+from streamhub.rooms.pump import MOST_PARTS, SENDFILE_FROM, YIELD_EVERY, Pump
 from tests.rooms.fakes import Outlet, plain
 
 MANY = YIELD_EVERY + 10
@@ -190,6 +190,27 @@ async def test_push_when_an_outlet_came_back_with_this_picture_then_it_does_not_
     await bench.send(b"one")
     assert acted
     assert [bench.got(o) for o in outlets] == [b"<one>"] * MANY
+
+
+async def test_push_when_the_crowd_is_large_then_it_yields_no_more_often_than_for_a_smaller_one(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pump_module, "YIELD_EVERY", 2)
+    monkeypatch.setattr(pump_module, "AT_ONCE", 2)
+    for count in (MOST_PARTS, 5 * MOST_PARTS):
+        outlets = [bench.outlet() for _ in range(count)]
+        await bench.send(b"first")  # they are a crowd now
+        yields = 0
+
+        async def turn() -> None:
+            nonlocal yields
+            yields += 1
+
+        with monkeypatch.context() as patch:
+            patch.setattr(trio.lowlevel, "cancel_shielded_checkpoint", turn)
+            await bench.send(b"second")
+        assert 1 <= yields < MOST_PARTS
+        assert {bench.got(o) for o in outlets} == {b"<first><second>"}
 
 
 async def test_push_when_a_newer_picture_comes_during_a_yield_then_the_rest_get_only_the_newer(
