@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import warnings
 from collections.abc import Mapping
@@ -84,13 +85,16 @@ def mint_join_token(keys: LiveKitKeys, grant: JoinGrant, at: datetime, ttl_s: in
     return signed(keys, claims)
 
 
+_hs256 = HMACAlgorithm(HMACAlgorithm.SHA256)
+# What PyJWT refuses as a secret (an empty one, a certificate) is refused; but to look for it costs more than to sign.
+_prepared = functools.lru_cache(maxsize=4)(_hs256.prepare_key)
+
+
 class _OwnSecret(HMACAlgorithm):
-    """HS256 with the secret of the settings, which is one: to look whether it is a key or certificate of another kind
-    with each token, as is right for who verifies, costs more than to sign. Its length is the operator's choice.
-    """
+    """HS256 with the secret of the settings, looked at once. Its length is the operator's choice."""
 
     def prepare_key(self, key: str | bytes) -> bytes:
-        return key.encode() if isinstance(key, str) else key
+        return _prepared(key)
 
     def check_key_length(self, key: bytes) -> str | None:
         return None
@@ -101,7 +105,10 @@ _signer.register_algorithm("HS256", _OwnSecret(HMACAlgorithm.SHA256))
 
 
 def signed(keys: LiveKitKeys, claims: Mapping[str, Any]) -> str:
-    """A token of ours that says this; times are whole seconds since 1970 (RFC 7519 §2)."""
+    """A token of ours that says this; times are whole seconds since 1970 (RFC 7519 §2).
+
+    Raises InvalidKeyError if the secret is none.
+    """
     payload = json.dumps({"iss": keys.api_key, **claims}, separators=(",", ":"))
     return _signer.encode(payload.encode(), keys.api_secret, "HS256")
 

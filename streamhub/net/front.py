@@ -88,19 +88,18 @@ class _Server(TCPServer):
             if not self.head and event.data.startswith(b"HTTP/1.1 ") and b"\r\ncontent-length: " in event.data:
                 self.head = event.data
                 return
-            if self.head:
-                event, self.head = RawData(self.head + event.data), b""
+            data, self.head = self.head + event.data, b""
             if not self.send_lock.locked():
                 # Nearly always the kernel takes all of it. Of six events an answer four have nothing to send: each
                 # would cost two cancel scopes and a turn of the loop, in which hundreds of cameras come first.
-                event = RawData(event.data[self.stream.send_at_once(event.data) :])
-            if not event.data:
+                data = data[self.stream.send_at_once(data) :]
+            if not data:
                 return
+            event = RawData(data)
         elif self.read_out and isinstance(event, Updated):
             return  # the answer was being sent when the client left: no other request will come after it
         elif self.head and isinstance(event, Closed):  # its body failed
-            head, self.head = self.head, b""
-            await super().protocol_send(RawData(head))
+            await self.protocol_send(RawData(b""))
         await super().protocol_send(event)
 
     async def _close(self) -> None:

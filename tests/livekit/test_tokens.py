@@ -28,8 +28,10 @@ def raw(**changes: Any) -> str:
     return jwt.encode({k: v for k, v in claims.items() if v is not None}, KEYS.api_secret, algorithm="HS256")
 
 
-@pytest.mark.parametrize("secret", [KEYS.api_secret, "short", '{"kty": "oct"}', "ü"])
-def test_mint_when_the_operator_chose_the_secret_then_any_is_taken_and_others_can_verify(secret: str) -> None:
+@pytest.mark.parametrize("secret", [KEYS.api_secret, "short", "ü"])
+def test_mint_when_the_operator_chose_the_secret_then_its_length_is_no_matter_and_others_can_verify(
+    secret: str,
+) -> None:
     keys = LiveKitKeys("APIabc", secret)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -39,6 +41,14 @@ def test_mint_when_the_operator_chose_the_secret_then_any_is_taken_and_others_ca
     expected = hmac.digest(secret.encode(), f"{head}.{claims}".encode(), "sha256")
     assert base64url_decode(signature) == expected
     assert jwt.decode(token, options={"verify_signature": False})["sub"] == "ü"
+
+
+@pytest.mark.parametrize("secret", ["", "ssh-rsa AAAA", '{"kty": "oct"}'])
+def test_mint_when_the_secret_is_none_then_it_is_refused_each_time(secret: str) -> None:
+    grant = JoinGrant(room=ROOM, identity="phone")
+    for _ in range(2):
+        with pytest.raises(jwt.InvalidKeyError):
+            mint_join_token(LiveKitKeys("APIabc", secret), grant, datetime.now(UTC), 60)
 
 
 def test_verify_when_livekits_library_made_it_then_its_claims() -> None:
